@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Card and Recipe: plain data about a catalogue id, readable without importing any library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known about an id before its module is imported; every value is a literal in the source.
+
+    `needs` names the fields a training set must have and `sets` the further sets ("b", "style"); `can` is what the
+    system offers: "sample", "augment", "model". `moves` names the spatial fields that are kept in step with the
+    pixels. `labels` is the default label policy, `shows` one falsifiable sentence that a mechanism test checks.
+    """
+
+    id: str
+    title: str
+    kind: str = "system"
+    paper: str = ""
+    arxiv: str = ""
+    year: int = 0
+    lists: tuple[str, ...] = ()
+    task: tuple[str, ...] = ("classification",)
+    needs: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    can: tuple[str, ...] = ()
+    channels: str = "any"
+    sizes: tuple[int, int] = (8, 128)
+    min_rows: int = 0
+    labels: str = "hard"
+    online: bool = False
+    on_batch: bool = False
+    moves: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+    cost: str = ""
+    shows: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A generator and a way to use its images.
+
+    `plan` says how many: "balance" (fill every class up to the largest), "equal" (as many as real images), "x2"
+    (twice as many), a number a class, or a mapping of class names to numbers. `share` is the part of each
+    downstream batch that is generated, after a ramp of the `ramp` first part of the training; `labels` is a label
+    policy of `parts.labels`.
+    """
+
+    system: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = "small"
+    plan: str | int | Mapping[str, int] = "x2"
+    labels: str = "hard"
+    share: float = 0.5
+    ramp: float = 0.0
+    keep: str = "all"
+    online: bool = False

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does a training set give a system what its card needs? Asked before anything is built."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+
+if TYPE_CHECKING:
+    from ganaug.core.system import System
+
+
+def check_requirements(system: System, train: ImageSet) -> None:
+    """InputError that names what is missing; a warning where a class has fewer images than the card advises."""
+    for sentence in missing(system, train):
+        raise InputError(sentence)
+    for sentence in few(system, train):
+        warnings.warn(sentence, stacklevel=3)
+
+
+def missing(system: System, train: ImageSet) -> list[str]:
+    """What a system can't work without, one sentence each."""
+    card, spec = system.CARD, train.spec
+    said = []
+    for field in card.needs:
+        kind, _, name = field.partition(".")
+        there = name in spec.views if kind == "views" else kind in spec.fields
+        if not there:
+            said.append(
+                f"{card.id} needs the field '{field}', and this set has {', '.join(sorted(spec.fields)) or 'none'}."
+            )
+    for name in card.sets:
+        if name not in spec.others:
+            said.append(
+                f"{card.id} needs a second set '{name}': give it with the data (others={{'{name}': ...}})."
+            )
+    if card.needs or system.rows_per_step:
+        said += size_problems(system, train)
+    return said
+
+
+def size_problems(system: System, train: ImageSet) -> list[str]:
+    """Images of one size within the card's bounds, and at least one of them."""
+    card, spec = system.CARD, train.spec
+    if len(train) == 0:
+        return [f"{card.id} needs training images, and this set has none."]
+    if spec.height is None or spec.width is None:
+        return [
+            f"{card.id} needs images of one size, and these differ: pass --size 64 (resize), or --size 64 --fit pad."
+        ]
+    small, large = card.sizes
+    if min(spec.size) < small or max(spec.size) > large:
+        return [
+            f"{card.id} works from {small} to {large} pixels, these are {spec.height}x{spec.width}: pass --size."
+        ]
+    return []
+
+
+def few(system: System, train: ImageSet) -> list[str]:
+    """Advice on too few images, one sentence each."""
+    least = system.CARD.min_rows
+    small = {name: n for name, n in train.counts().items() if 0 < n < least}
+    if not small:
+        return []
+    listed = ", ".join(f"{name} ({n})" for name, n in list(small.items())[:5])
+    return [f"{system.CARD.id} is advised from {least} images a class on; fewer: {listed}."]

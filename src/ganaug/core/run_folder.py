@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run folder: `run.json` says what was fitted on what, `state.safetensors` holds the weights. No code in either."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganaug.core import loop, state
+from ganaug.core.catalogue import make
+from ganaug.core.device import on_device
+from ganaug.data.atomic import atomic_file
+from ganaug.data.errors import InputError
+from ganaug.data.spec import Spec
+
+if TYPE_CHECKING:
+    from ganaug.core.system import System
+
+
+def describe(system: System, fingerprint: str, seed: int) -> dict:
+    """What `run.json` holds."""
+    from ganaug import __version__
+
+    return {
+        "ganaug": __version__,
+        "system": system.CARD.id,
+        "params": plain_params(system),
+        "spec": system.spec.to_json(),
+        "data": fingerprint,
+        "seed": seed,
+    }
+
+
+def plain_params(system: System) -> dict:
+    """Hyperparameters as JSON; a system among them becomes its id and parameters."""
+    plain = {}
+    for name, value in system.get_params(deep=False).items():
+        if hasattr(value, "CARD"):
+            value = {"system": value.CARD.id, "params": plain_params(value)}
+        if name not in ("task", "features") or isinstance(value, (str, type(None))):
+            plain[name] = value
+    return json.loads(json.dumps(plain, default=str))
+
+
+def from_plain(id: str, params: Mapping[str, Any]) -> System:
+    """The inverse of `plain_params`: only ids of the catalogue are made."""
+    values = {}
+    for name, value in params.items():
+        nested = isinstance(value, dict) and set(value) == {"system", "params"}
+        values[name] = from_plain(value["system"], value["params"]) if nested else value
+    return make(id, **values)
+
+
+def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
+    """Claim a run folder. A folder of another system, other parameters or other data is refused."""
+    own = describe(system, system.train.fingerprint(), seed)
+    file = folder / "run.json"
+    if resume and file.is_file():
+        compare(read_json(file), own, folder)
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} exists and is not empty: choose another output folder, or go on with that run by --resume."
+        )
+    write_json(file, own)
+
+
+def compare(stored: Mapping[str, Any], own: Mapping[str, Any], folder: Path) -> None:
+    """InputError that names what differs between a stored run and the one asked for."""
+    if stored.get("system") != own["system"]:
+        raise InputError(
+            f"{folder} is a run of {stored.get('system')}, not of {own['system']}: give its own folder."
+        )
+    if stored.get("data") != own["data"]:
+        raise InputError(
+            f"{folder} was fitted on another data set (fingerprint {stored.get('data')}, now {own['data']}): "
+            "give the data it was started with, or another folder."
+        )
+    for name in ("params", "seed"):
+        if stored.get(name) != own[name]:
+            raise InputError(
+                f"{folder} was started with {name} {stored.get(name)}, now {own[name]}: keep them equal."
+            )
+
+
+def save(system: System, folder: Path) -> None:
+    """Write a fitted system into a folder."""
+    if not hasattr(system, "fitted_"):
+        raise InputError(f"{system.CARD.id} is not fitted yet: call fit before save.")
+    if not (folder / "run.json").is_file():
+        write_json(folder / "run.json", describe(system, "", system.fitted_["seed"]))
+    facts = {**system.fitted_, "total": system.total}
+    state.write(
+        folder / "state.safetensors",
+        state.snapshot(system),
+        {"seed": facts["seed"], "total": facts["total"], "t": facts["steps"], "retry": facts["retry"]},
+    )
+
+
+def restore(folder: str | Path) -> System:
+    """A fitted system from a folder; InputError when the folder is no run or is damaged."""
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder} is not a run folder: it has no run.json (make one with `ganaug fit`).")
+    facts = read_json(folder / "run.json")
+    try:
+        system = from_plain(facts["system"], facts["params"])
+        system.spec = Spec.from_json(facts["spec"])
+        seed = facts["seed"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / 'run.json'} is damaged ({error!r}): fit again.") from None
+    stored, progress = state.read(folder / "state.safetensors")
+    put(system, stored, progress.get("total", 0), seed, folder)
+    return system
+
+
+def portable(system: System) -> dict:
+    """A fitted system as nested plain values: its spec and its state."""
+    return {"spec": json.dumps(system.spec.to_json()), "total": system.total, "state": state.snapshot(system)}
+
+
+def put(system: System, stored: Any, total: int | None = None, seed: int = 0, folder: Path = Path()) -> None:
+    """Build a system and load a state into it."""
+    if total is None:
+        system.spec, total, stored = (
+            Spec.from_json(json.loads(stored["spec"])),
+            stored["total"],
+            stored["state"],
+        )
+    system.total = total
+    with on_device():
+        state.put_values(system, stored)
+        loop.build(system, seed)
+        state.put_values(system, stored)
+        loop.put_checked(system, stored, folder)
+    system.set_mode(training=False)
+
+
+def read_json(file: Path) -> dict:
+    """A JSON file; InputError when it is damaged."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file} can't be read as JSON ({error}): restore it or fit again.") from None
+
+
+def write_json(file: Path, content: Any) -> None:
+    """A JSON file, atomically; its folder is created."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(file) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""System: what every generator, transform and policy learner is. A paper overrides a few methods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from ganaug.core import loop, run_folder
+from ganaug.core.card import Card
+from ganaug.core.device import on_device
+from ganaug.core.loop import Budget, LogCallback
+from ganaug.core.requirements import check_requirements
+from ganaug.core.seeding import derive, seeded
+from ganaug.data.batch import Batch
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.spec import Spec
+from ganaug.data.view import TrainView
+from ganaug.parts.samplers import shuffled
+
+Losses = Mapping[str, Tensor]
+
+
+class System(BaseEstimator):
+    """A scikit-learn estimator that learns from a training fold and yields images, variants or a model.
+
+    Hyperparameters are keyword-only and stored unchanged. A paper overrides `build, prepare, draw, step, generate,
+    vary, model` as it needs; everything else is given. During `fit` a system has `spec`, `train` (the TrainView),
+    `total` (steps) and `transform` (Batch -> Batch, set by a study's arm, to be used where it feeds a recogniser).
+    """
+
+    CARD: ClassVar[Card]
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    sampler = staticmethod(shuffled)
+    stages: tuple[float, ...] = (1.0,)
+    uneven = False
+    chunk = 64
+
+    spec: Spec
+    train: TrainView
+    total: int = 0
+
+    # --- the paper: override what applies ---------------------------------------------------------------------
+
+    def build(self, spec: Spec) -> None:
+        """Create every network and optimiser that the run will ever use."""
+
+    def prepare(self, train: TrainView) -> None:
+        """Whole-fold work, once before the first step (a teacher, class Gaussians, clusters)."""
+
+    def draw(self, data: ImageSet, rows: Tensor) -> Batch:
+        """The rows with all partners that `step` or `vary` need."""
+        return data.batch(rows)
+
+    def step(self, batch: Batch, t: int) -> Losses:
+        """One round of the paper's algorithm, in its order."""
+        return {}
+
+    def generate(self, want: Batch) -> Batch:
+        """Conditions -> images; `len(want)` images with the labels, masks or views that `want` holds."""
+        raise InputError(f"{self.CARD.id} makes no images from conditions: use `ganaug augment`.")
+
+    def vary(self, batch: Batch) -> Batch:
+        """Images -> variants of them."""
+        raise InputError(f"{self.CARD.id} makes no variants of given images: use `ganaug sample`.")
+
+    def model(self) -> nn.Module:
+        """The recogniser that a joint system trained: logits, embedding or map."""
+        raise InputError(f"{self.CARD.id} trains no recogniser.")
+
+    def transform(self, batch: Batch) -> Batch:
+        """Identity unless a study's arm sets another."""
+        return batch
+
+    def preview(self) -> ImageSet | None:
+        """A picture of where the training stands: samples, or variants of the first training rows."""
+        if "sample" in self.CARD.can:
+            return self.sample(64) if self.conditional else self.sample(64)
+        if "augment" in self.CARD.can:
+            return self.augment(self.train.select(np.arange(min(64, len(self.train)))))
+        return None
+
+    # --- given: fitting ---------------------------------------------------------------------------------------
+
+    @property
+    def rows_per_step(self) -> int:
+        """Training rows that one step draws; 0 where a step needs none."""
+        return int(getattr(self, "batch_size", 0))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether images of a chosen class can be asked for."""
+        return "label" in self.CARD.needs
+
+    def default_steps(self) -> int:
+        """The budget when none is given: 2,000 steps, or none for a system without steps."""
+        return 2000 if type(self).step is not System.step else 0
+
+    def fit(
+        self,
+        train: ImageSet | None = None,
+        *,
+        budget: Budget | int | None = None,
+        seed: int = 0,
+        run: str | Path | None = None,
+        resume: bool = False,
+        log: LogCallback | None = None,
+    ) -> System:
+        """Learn from the training fold.
+
+        `budget` is a number of steps or a Budget. With `run`, checkpoints, previews and scalars go into that folder;
+        `resume` goes on from its last checkpoint, to the same bits as a run that was never stopped.
+
+        Raises InputError when the set lacks a field the card needs, when it has too few images, or when the run
+        folder belongs to another system or data set; Diverged when the losses become non-finite twice.
+        """
+        self.train = as_view(train, self)
+        self.spec = self.train.spec
+        check_requirements(self, self.train)
+        steps = (
+            budget
+            if isinstance(budget, Budget)
+            else Budget(self.default_steps() if budget is None else budget)
+        )
+        folder = Path(run) if run is not None else None
+        if folder is not None:
+            run_folder.open_run(self, folder, resume, seed)
+        self.recogniser_updates_ = 0
+        self.conditions = condition_table(self.train)
+        try:
+            at = loop.train(self, steps, seed, folder, resume, log)
+        finally:
+            del self.train
+        self.fitted_ = {"seed": seed, "steps": at.t, "retry": at.retry}
+        if folder is not None:
+            run_folder.save(self, folder)
+        return self
+
+    def rows_for(self, seed: int, t: int) -> Batch:
+        """The batch of step t: a pure function of (seed, t)."""
+        if not self.rows_per_step:
+            return Batch()
+        return self.draw(self.train, self.sampler(self.train, self.rows_per_step, seed, t))
+
+    def update(self, loss: Tensor, optimiser: Any, *, recogniser: bool = False) -> None:
+        """Zero, backward, step; `recogniser` counts the update of a downstream model against its budget."""
+        optimisers = optimiser if isinstance(optimiser, (list, tuple)) else [optimiser]
+        for each in optimisers:
+            each.zero_grad(set_to_none=True)
+        loss.backward()
+        for each in optimisers:
+            each.step()
+        self.recogniser_updates_ += int(recogniser)
+
+    def stage(self, t: int) -> tuple[int, float]:
+        """(number of the stage of step t, progress 0..1 inside it); every stage gets at least one step."""
+        ends = np.rint(np.cumsum(self.stages) / sum(self.stages) * self.total).astype(int)
+        ends = np.maximum(ends, np.arange(1, len(ends) + 1))
+        number = min(int(np.searchsorted(ends, t, side="right")), len(ends) - 1)
+        start = int(ends[number - 1]) if number else 0
+        return number, min((t - start) / max(int(ends[number]) - start, 1), 1.0)
+
+    def numpy_rng(self) -> np.random.Generator:
+        """A numpy generator that follows the seed of the step or chunk it is called in."""
+        return np.random.default_rng(int(torch.randint(2**62, (), device="cpu")))
+
+    # --- given: images out ------------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        n: int | None = None,
+        *,
+        per_class: int | Mapping[str, int] | None = None,
+        like: ImageSet | None = None,
+        start: int = 0,
+        seed: int = 0,
+    ) -> Iterator[Batch]:
+        """Generated batches: n images as the training conditions were, or a number a class, or one for each row.
+
+        Made in canonical chunks: image i is a pure function of (weights, parameters, seed, i), so any range can be
+        made anywhere. Raises InputError for a class that is unknown or can't be chosen.
+        """
+        if like is not None:
+            yield from self._chunks("like", 0, len(like), seed, lambda rows: self._asked(like, rows))
+        elif per_class is not None:
+            for k, count in self._class_counts(per_class).items():
+                yield from self._chunks(k, start, start + count, seed, lambda rows, k=k: want_class(k, rows))
+        else:
+            if n is None:
+                raise InputError("say how many images: n=..., per_class=... or like=...")
+            yield from self._chunks("all", start, start + n, seed, lambda rows: self._seen(rows, seed))
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        per_class: int | Mapping[str, int] | None = None,
+        like: ImageSet | None = None,
+        start: int = 0,
+        seed: int = 0,
+    ) -> ImageSet:
+        """As `stream`, collected into a set with the training set's dtype, scaling and class names."""
+        batches = list(self.stream(n, per_class=per_class, like=like, start=start, seed=seed))
+        if not batches:
+            raise InputError("no images were asked for: give a number above 0.")
+        origins = [self._origin(seed, int(i)) for batch in batches for i in batch.index]  # type: ignore[union-attr]
+        made = ImageSet.from_batches(batches, self.spec, origin=np.array(origins), name=self.CARD.id)
+        return made.but(index=np.arange(len(made)))
+
+    def augment(self, data: Any, *, seed: int = 0) -> Any:
+        """Variants of given images: Batch -> Batch, ImageSet -> ImageSet (one variant a row, in order)."""
+        if isinstance(data, Batch):
+            with on_device() as chosen, seeded(seed, "augment"), torch.no_grad(), self._evaluating():
+                return self.vary(data.to(chosen))
+        batches = []
+        for c, first in enumerate(range(0, len(data), self.chunk)):
+            rows = torch.arange(first, min(first + self.chunk, len(data)))
+            with on_device() as chosen, seeded(seed, "augment", c), torch.no_grad(), self._evaluating():
+                batch = self.draw(data, rows)
+                made = self.vary(batch.to(chosen))
+            batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
+        origins = [self._origin(seed, i) for i in range(len(data))]
+        return ImageSet.from_batches(batches, data.spec, origin=np.array(origins), name=self.CARD.id)
+
+    def _chunks(self, key: Any, start: int, stop: int, seed: int, want: Any) -> Iterator[Batch]:
+        """The canonical chunks that cover start..stop, cut to it."""
+        for c in range(start // self.chunk, -(-stop // self.chunk)):
+            first = c * self.chunk
+            rows = torch.arange(first, first + self.chunk)
+            if key == "like":
+                rows = rows[rows < stop]
+            with on_device() as chosen, seeded(seed, "sample", key, c), torch.no_grad(), self._evaluating():
+                asked = want(rows)
+                made = self.generate(asked.to(chosen)).but(index=rows)
+            made = made if made.label is not None or asked.label is None else made.but(label=asked.label)
+            yield made.select(slice(max(start - first, 0), min(stop - first, len(rows)))).to("cpu")
+
+    def _class_counts(self, per_class: int | Mapping[str, int]) -> dict[int, int]:
+        """Class number -> count; InputError for what can't be had."""
+        if not self.conditional:
+            raise InputError(
+                f"{self.CARD.id} is unconditional, so a class can't be asked for: ask for a number of images (-n), "
+                "or fit one clone a class with PerClass (`--per-class-model`)."
+            )
+        names = self.spec.classes
+        wanted = dict.fromkeys(names, per_class) if isinstance(per_class, int) else dict(per_class)
+        for name, count in wanted.items():
+            if name not in names:
+                raise InputError(f"there is no class '{name}': the classes are {', '.join(names)}.")
+            if count < 0:
+                raise InputError(f"the number of images of class '{name}' must be 0 or more, found {count}.")
+        return {names.index(name): count for name, count in wanted.items() if count}
+
+    def _asked(self, like: ImageSet, rows: Tensor) -> Batch:
+        """The conditions of some rows: everything but their image."""
+        return self.draw(like, rows).but(image=None)
+
+    def _seen(self, rows: Tensor, seed: int) -> Batch:
+        """Conditions drawn from those seen in training; refused where they are whole images or maps."""
+        needs = [field for field in self.CARD.needs if field not in self.conditions]
+        if needs:
+            raise InputError(
+                f"{self.CARD.id} needs {', '.join(needs)} to make images: pass --like DATA (like=...)."
+            )
+        if not self.conditions:
+            return Batch(index=rows)
+        size = len(next(iter(self.conditions.values())))
+        chosen = torch.randint(size, (len(rows),), device="cpu")
+        return Batch(index=rows, **{name: table[chosen] for name, table in self.conditions.items()})
+
+    def _origin(self, seed: int, index: int) -> str:
+        """How one image was made, for manifests."""
+        from ganaug import __version__
+
+        facts = {"system": self.CARD.id, "version": __version__, "seed": seed, "index": index}
+        return json.dumps({**facts, "label_policy": self.CARD.labels})
+
+    # --- given: networks and files ----------------------------------------------------------------------------
+
+    def modules(self) -> list[nn.Module]:
+        """Every network of the system, in lists too."""
+        found = []
+        for value in vars(self).values():
+            several = value if isinstance(value, (list, tuple)) else [value]
+            found += [part for part in several if isinstance(part, nn.Module)]
+        return found
+
+    def set_mode(self, *, training: bool) -> None:
+        """Training or evaluation mode for every network."""
+        for module in self.modules():
+            module.train(training)
+
+    def _evaluating(self) -> Any:
+        return Evaluating(self.modules())
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted system into a folder that `ganaug.restore` reads back."""
+        run_folder.save(self, Path(folder))
+
+    def get_state(self) -> Any:
+        """The whole fitted system as nested plain values, for systems that hold a system."""
+        return run_folder.portable(self)
+
+    def set_state(self, stored: Any) -> None:
+        """The inverse of `get_state`."""
+        run_folder.put(self, stored)
+
+
+class Evaluating:
+    """A context in which networks are in evaluation mode; each module's own mode comes back after it."""
+
+    def __init__(self, modules: Sequence[nn.Module]):
+        self.modes = [(part, part.training) for module in modules for part in module.modules()]
+
+    def __enter__(self) -> None:
+        for part, _ in self.modes:
+            part.training = False
+
+    def __exit__(self, *_: object) -> None:
+        for part, training in self.modes:
+            part.training = training
+
+
+def want_class(k: int, rows: Tensor) -> Batch:
+    """A request for images of class k."""
+    return Batch(index=rows, label=torch.full((len(rows),), k, device="cpu"))
+
+
+def condition_table(train: ImageSet) -> dict[str, Tensor]:
+    """The small conditions of every training row, so that samples without `like` follow their distribution."""
+    table = {}
+    for name in ("label", "attributes", "identity"):
+        column = getattr(train, name)
+        if column is not None:
+            table[name] = torch.as_tensor(column[train.label >= 0] if train.label is not None else column)
+    return table
+
+
+def as_view(data: ImageSet | None, system: System) -> TrainView:
+    """The training rows of a set; None is legal for systems that need no data."""
+    if data is None:
+        if system.CARD.needs or type(system).step is not System.step:
+            raise InputError(f"{system.CARD.id} needs a training set: pass one to fit.")
+        return TrainView(image=np.zeros((0, 8, 8, 3), np.uint8))
+    if isinstance(data, TrainView):
+        return data
+    held_out = len(data.in_fold("test", "val"))
+    return TrainView.of(data, data.in_fold("train") if held_out else None)
+
+
+def variant_seed(seed: int, t: int) -> int:
+    """The seed of a batch's augmentation at update t."""
+    return derive(seed, "variant", t)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ImageSet: an immutable table of images with everything that is known about each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug.data.batch import Batch
+from ganaug.data.errors import InputError
+from ganaug.data.pixels import ArrayPixels, Pixels
+from ganaug.data.scaling import Scaling
+from ganaug.data.spec import Spec
+
+COLUMNS = (
+    *("label", "soft_label", "mask", "valid", "instances", "boxes", "keypoints", "depth", "attributes"),
+    *("identity", "camera", "domain", "group", "fold", "index", "parents", "origin"),
+)
+NOT_A_FIELD = ("index", "fold", "origin", "parents", "group")
+FOLDS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageSet:
+    """An immutable table of images; every column has one entry a row, all optional but `image` and `index`.
+
+    `views` are co-registered companions with the same rows and their own Spec (paired B, low resolution, earlier
+    date); `others` are further sets with their own rows (domain B, styles, an unlabelled pool). Label -1 and
+    mask 255 mean unknown. `fold` holds 0 train, 1 val, 2 test where the source states it; `group` what must not
+    straddle folds (patient, tile, parent image). `index` is a row's lasting id, `parents` the ids it was made
+    from, `origin` a JSON text on how it was made.
+    """
+
+    image: Pixels
+    label: np.ndarray | None = None  # int64 [N]
+    soft_label: np.ndarray | None = None  # float32 [N, K]
+    mask: np.ndarray | None = None  # uint8 [N, H, W]
+    valid: np.ndarray | None = None
+    instances: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    attributes: np.ndarray | None = None
+    identity: np.ndarray | None = None
+    camera: np.ndarray | None = None
+    domain: np.ndarray | None = None
+    group: np.ndarray | None = None
+    fold: np.ndarray | None = None
+    index: np.ndarray | None = None
+    parents: np.ndarray | None = None
+    origin: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+    scaling: Scaling | None = None
+    name: str = ""
+    views: Mapping[str, ImageSet] = field(default_factory=dict)
+    others: Mapping[str, ImageSet] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.image, np.ndarray):
+            object.__setattr__(self, "image", ArrayPixels(self.image))
+        if self.index is None:
+            object.__setattr__(self, "index", np.arange(len(self.image), dtype=np.int64))
+        if self.scaling is None:
+            object.__setattr__(self, "scaling", Scaling.of(some_pixels(self.image)))
+        for name, column in self.columns():
+            if len(column) != len(self):
+                raise InputError(
+                    f"column '{name}' has {len(column)} entries for {len(self)} images: give one a row."
+                )
+
+    @classmethod
+    def of(
+        cls,
+        images: np.ndarray,
+        labels: Sequence[int] | np.ndarray | None = None,
+        classes: Sequence[str] | None = None,
+        **columns: Any,
+    ) -> ImageSet:
+        """A set from arrays: images [N, H, W] or [N, H, W, C] of uint8, uint16 or float32, labels [N] of 0..K-1.
+
+        Class names default to the numbers. Raises InputError when shapes or dtypes do not fit.
+        """
+        images = np.asarray(images)
+        if images.dtype == np.float64 or images.dtype == np.float16:
+            images = images.astype(np.float32)
+        if images.dtype not in (np.uint8, np.uint16, np.float32):
+            raise InputError(
+                f"images must be uint8, uint16 or float, found {images.dtype}: convert them first."
+            )
+        if labels is not None:
+            columns["label"] = np.asarray(labels).astype(np.int64)
+            top = int(columns["label"].max(initial=-1))
+            classes = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(top + 1)))
+            if top >= len(classes):
+                raise InputError(f"label {top} has no name: {len(classes)} classes were given.")
+        return cls(image=ArrayPixels(images), classes=tuple(classes or ()), **columns)
+
+    # --- what it holds -------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __repr__(self) -> str:
+        height, width, channels = self.image.shape
+        size = "mixed sizes" if height is None else f"{height}x{width}"
+        return f"{type(self).__name__}({self.name or 'unnamed'}: {len(self)} images, {size}x{channels}, {len(self.classes)} classes)"
+
+    def columns(self) -> list[tuple[str, np.ndarray]]:
+        """Name and array of every filled column."""
+        return [(name, getattr(self, name)) for name in COLUMNS if getattr(self, name) is not None]
+
+    @property
+    def spec(self) -> Spec:
+        """What a network must know before it exists."""
+        height, width, channels = self.image.shape
+        return Spec(
+            channels=channels,
+            height=height,
+            width=width,
+            classes=self.classes,
+            attributes=self.attribute_names,
+            bands=self.bands,
+            scaling=self.scaling or Scaling(),
+            rows=len(self),
+            identities=0 if self.identity is None else len(np.unique(self.identity[self.identity >= 0])),
+            fields=frozenset(name for name, _ in self.columns() if name not in NOT_A_FIELD),
+            views={name: view.spec for name, view in self.views.items()},
+            others={name: other.spec for name, other in self.others.items()},
+        )
+
+    @property
+    def groups(self) -> np.ndarray:
+        """What must stay in one fold, int64 [N]: the group column, or every row by itself."""
+        return self.group if self.group is not None else np.arange(len(self))
+
+    def counts(self) -> dict[str, int]:
+        """Images a class, unknown labels left out; {} without labels."""
+        if self.label is None:
+            return {}
+        found = np.bincount(self.label[self.label >= 0], minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, found, strict=False)}
+
+    def fingerprint(self) -> str:
+        """A hash of pixels, labels and class names: equal for equal content, wherever it lies."""
+        digest = hashlib.sha256(self.image.fingerprint().encode())
+        for name, column in self.columns():
+            digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
+        digest.update("|".join(self.classes).encode())
+        for name, other in (*self.views.items(), *self.others.items()):
+            digest.update(f"{name}{other.fingerprint()}".encode())
+        return digest.hexdigest()[:16]
+
+    # --- parts of it ---------------------------------------------------------------------------------------------
+
+    def but(self, **changes: Any) -> ImageSet:
+        """A copy with some columns changed."""
+        return replace(self, **changes)
+
+    def rows(self, rows: Any) -> np.ndarray:
+        """Row positions as int64 [n] from integers, a slice, a boolean mask or a tensor; IndexError outside."""
+        if isinstance(rows, slice):
+            return np.arange(len(self))[rows]
+        chosen = np.asarray(rows)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        if chosen.size and (chosen.min() < 0 or chosen.max() >= len(self)):
+            raise IndexError(f"rows must lie in 0..{len(self) - 1}, found {chosen.min()}..{chosen.max()}")
+        return chosen
+
+    def select(self, rows: Any) -> ImageSet:
+        """Some rows as a set of their own; lasting ids stay, `others` too."""
+        chosen = self.rows(rows)
+        new: dict[str, Any] = {name: column[chosen] for name, column in self.columns()}
+        new["views"] = {name: view.select(chosen) for name, view in self.views.items()}
+        return self.but(image=self.image.select(chosen), **new)
+
+    def in_fold(self, *names: str) -> np.ndarray:
+        """Rows [n] that the source put into the named folds ("train", "val", "test")."""
+        if self.fold is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(np.isin(self.fold, [FOLDS.index(name) for name in names]))
+
+    def batch(self, rows: Any) -> Batch:
+        """Rows as tensors; the image is float32 [n, C, H, W] in [-1, 1]."""
+        chosen = self.rows(rows)
+        assert self.scaling is not None
+        pixels = self.scaling.to_float(np.asarray(self.image[chosen]))
+        tensors: dict[str, Any] = {
+            "image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        }
+        for name, column in self.columns():
+            if name not in ("fold", "origin"):
+                tensors[name] = as_tensor(column[chosen])
+        tensors["row"] = torch.from_numpy(chosen)
+        return Batch(**tensors, views={name: view.batch(chosen) for name, view in self.views.items()})
+
+    @staticmethod
+    def cat(sets: Sequence[ImageSet]) -> ImageSet:
+        """Sets of one image size, one after the other, in memory; only columns that all have are kept."""
+        first = sets[0]
+        names = [n for n, _ in first.columns() if all(getattr(s, n) is not None for s in sets)]
+        columns: dict[str, Any] = {n: np.concatenate([getattr(s, n) for s in sets]) for n in names}
+        pixels = np.concatenate([s.image[np.arange(len(s))] for s in sets])
+        cleared = {n: None for n, _ in first.columns() if n not in names}
+        return first.but(image=ArrayPixels(pixels), views={}, **columns, **cleared)
+
+    @classmethod
+    def from_batches(cls, batches: Sequence[Batch], spec: Spec, **columns: Any) -> ImageSet:
+        """Generated batches as a set with the dtype, scaling and class names of `spec`."""
+        whole = Batch.cat(list(batches))
+        assert whole.image is not None
+        pixels = spec.scaling.to_pixels(whole.image.detach().cpu().float().numpy().transpose(0, 2, 3, 1))
+        for spot in fields(whole):
+            value = getattr(whole, spot.name)
+            if isinstance(value, torch.Tensor) and spot.name in COLUMNS and spot.name not in columns:
+                columns[spot.name] = value.detach().cpu().numpy()
+        return cls(image=pixels, classes=spec.classes, bands=spec.bands, scaling=spec.scaling, **columns)
+
+
+def some_pixels(pixels: Pixels, most: int = 500) -> np.ndarray:
+    """A flat sample of pixel values, evenly spaced over at most `most` images."""
+    if len(pixels) == 0 or pixels.dtype == np.uint8:
+        return np.zeros(0, pixels.dtype)
+    rows = np.unique(np.linspace(0, len(pixels) - 1, min(most, len(pixels))).astype(int))
+    return np.concatenate([pixels.at(int(r)).ravel() for r in rows])
+
+
+def as_tensor(column: np.ndarray) -> torch.Tensor:
+    """A column as a tensor: integers as int64, the rest as it is."""
+    if column.dtype.kind in "iu":
+        return torch.from_numpy(column.astype(np.int64))
+    return torch.from_numpy(np.ascontiguousarray(column))

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Distances between two sets of feature vectors, and scores of a set of class probabilities.
+
+Pure functions on tensors: which features and which images they are computed on is the business of `metrics`.
+Every function is exact; the forms are chosen so that none holds an n x n matrix of a large set.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ganaug.data.errors import InputError
+
+ROWS = 1024  # rows of a pairwise matrix that are held at a time
+
+
+def moments(features: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Mean and unbiased covariance (divided by n - 1) in float64; needs two rows or more."""
+    centred, mean = _centred(features)
+    return mean, centred.T @ centred / (len(centred) - 1)
+
+
+def frechet(
+    mean1: Float[Tensor, " d"],
+    cov1: Float[Tensor, "d d"],
+    mean2: Float[Tensor, " d"],
+    cov2: Float[Tensor, "d d"],
+) -> float:
+    """Squared Frechet distance of two Gaussians (Heusel et al. 2017, arXiv 1706.08500, equation 6).
+
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), the last trace being the sum of the square roots of the
+    eigenvalues of R' S2 R for any root S1 = R R'. No matrix square root is formed, so nothing turns complex.
+    """
+    mean1, cov1, mean2, cov2 = (value.double() for value in (mean1, cov1, mean2, cov2))
+    root = _root(cov1)
+    eigenvalues = torch.linalg.eigvalsh(root.T @ cov2 @ root).clamp_min(0)
+    trace = cov1.trace() + cov2.trace() - 2 * eigenvalues.sqrt().sum()
+    return max(0.0, float((mean1 - mean2).square().sum() + trace))
+
+
+def frechet_features(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
+    """`frechet` of the moments of two feature sets; raises `InputError` on fewer than two rows.
+
+    With fewer rows than dimensions both covariances are singular, and the cross term is the nuclear norm of
+    the n x m product of the centred sets over sqrt((n - 1)(m - 1)): exact, and cheaper than d x d matrices.
+    """
+    _check_pair(a, b)
+    if max(len(a), len(b)) >= a.shape[1]:
+        return frechet(*moments(a), *moments(b))
+    (x, mean1), (y, mean2) = _centred(a), _centred(b)
+    x, y = x / (len(x) - 1) ** 0.5, y / (len(y) - 1) ** 0.5
+    cross = torch.linalg.svdvals(x @ y.T).sum()
+    trace = x.square().sum() + y.square().sum() - 2 * cross
+    return max(0.0, float((mean1 - mean2).square().sum() + trace))
+
+
+def kernel_distance(
+    a: Float[Tensor, "n d"],
+    b: Float[Tensor, "m d"],
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Unbiased squared maximum mean discrepancy with the kernel (x.y / d + 1)^3, and its standard error.
+
+    Binkowski et al. 2018, arXiv 1801.01401: the mean over random subsets. They are drawn without replacement
+    and overlap, so their spread shrinks as they near the whole set. Hence they are cut to half of the smaller
+    set, and the error is that of the delete-d jackknife (Shao and Wu 1989) plus the noise of finitely many
+    subsets. The distance can be negative. Raises `InputError` on fewer than four rows.
+    """
+    _check_pair(a, b, least=4)
+    smaller = min(len(a), len(b))
+    size = min(subset_size, smaller // 2)
+    generator = torch.Generator().manual_seed(seed)
+    rows_a, rows_b = (_subsets(len(x), subsets, size, generator).to(a.device) for x in (a, b))
+    # both forms give the same numbers; the counts of multiplications say which is cheaper
+    one_pass = max(len(a), len(b)) ** 2 * (a.shape[1] + subsets) <= subsets * size**2 * a.shape[1]
+    values = (_by_indicators if one_pass else _by_subsets)(a, b, rows_a, rows_b)
+    spread = values.var().item() * (size / (smaller - size) + 1 / subsets)
+    return values.mean().item(), spread**0.5
+
+
+def prdc(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 5) -> dict[str, float]:
+    """Precision, recall (arXiv 1904.06991), density and coverage (Naeem et al. 2020, arXiv 2002.09797).
+
+    The ball of a row is open and reaches to its k-th nearest other row of the same set. Float32, memory
+    linear in the rows. Density can exceed 1. Raises `InputError` where a set has k rows or fewer.
+    """
+    _check_pair(real, fake, least=k + 1)
+    centre = real.float().mean(0)  # distances are unchanged, and float32 keeps more of their digits
+    real, fake = real.float() - centre, fake.float() - centre
+    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    held = torch.zeros(len(fake), dtype=torch.long, device=fake.device)  # real balls that hold each fake
+    recalled, covered = [], []
+    for rows, radii in zip(real.split(ROWS), real_radii.split(ROWS), strict=True):
+        distances = _squared_distances(rows, fake)
+        inside = distances < radii[:, None]
+        held += inside.sum(0)
+        covered.append(inside.any(1))
+        recalled.append((distances < fake_radii).any(1))
+    return {
+        "precision": (held > 0).float().mean().item(),
+        "recall": torch.cat(recalled).float().mean().item(),
+        "density": held.double().mean().item() / k,
+        "coverage": torch.cat(covered).float().mean().item(),
+    }
+
+
+def inception_score(log_probs: Float[Tensor, "n k"]) -> tuple[float, float]:
+    """Inception Score of the whole set (Salimans et al. 2016, arXiv 1606.03498) and its logarithm.
+
+    The logarithm is the mutual information of image and predicted class, between 0 and ln k. No splits: their
+    spread is not a confidence interval (Barratt and Sharma 2018). Takes log-softmax outputs; -inf is legal.
+    """
+    probs = _probabilities(log_probs)
+    information = torch.special.entr(probs.mean(0)).sum() - torch.special.entr(probs).sum(1).mean()
+    information = max(0.0, information.item())
+    return torch.tensor(information, dtype=torch.float64).exp().item(), information
+
+
+def modified_inception_score(log_probs: Float[Tensor, "n k"]) -> float:
+    """m-IS of DeLiGAN (Gurumurthy et al. 2017, arXiv 1706.02071): diversity inside each predicted class.
+
+    exp of the mean divergence KL(p_i || p_j) over all pairs of images that share the predicted class,
+    averaged over the predicted classes. 1 means that all images of a class look the same to the classifier.
+    The logarithms are floored at ln 1e-12: one impossible class would otherwise make the score infinite.
+    """
+    probs = _probabilities(log_probs)
+    logs = probs.clamp_min(1e-12).log()
+    predicted = probs.argmax(1)
+    scores = []
+    for one in predicted.unique():
+        p, log_p = probs[predicted == one], logs[predicted == one]
+        own, cross = (p * log_p).sum(1).mean(), p.mean(0) @ log_p.mean(0)
+        scores.append((own - cross).clamp_min(0).exp())
+    return torch.stack(scores).mean().item()
+
+
+def mean_pairwise_distance(x: Float[Tensor, "n ..."]) -> float:
+    """Mean Euclidean distance over the pairs of different rows, flattened; needs two rows or more."""
+    x = x.flatten(1).float()
+    x = x - x.mean(0)  # a collapsed set lies far from the origin; its small distances need the digits
+    total = sum(_squared_distances(rows, x).sqrt().sum(dtype=torch.float64) for rows in x.split(ROWS))
+    return float(total) / (len(x) * (len(x) - 1))
+
+
+def intra_class_diversity(x: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> dict[int, float]:
+    """Mean pairwise Euclidean distance inside each class, of images or features.
+
+    Classes with a single row have no pair and are left out; rows with label -1 (unknown) are skipped.
+    """
+    if len(x) != len(labels):
+        raise InputError(f"labels: expected one label for each of {len(x)} rows, found {len(labels)}.")
+    classes, counts = labels[labels >= 0].unique(return_counts=True)
+    return {int(c): mean_pairwise_distance(x[labels == c]) for c in classes[counts > 1]}
+
+
+def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
+    if features.ndim != 2 or len(features) < 2:
+        raise InputError(
+            f"features: expected 2 rows or more [rows, dimensions], found {tuple(features.shape)}."
+        )
+    features = features.double()
+    mean = features.mean(0)
+    return features - mean, mean
+
+
+def _root(cov: Tensor) -> Tensor:
+    """R with cov = R R'. Cholesky is the cheapest root but needs full rank; eigenvectors serve every rank."""
+    root, failed = torch.linalg.cholesky_ex(cov)
+    if not failed:
+        return root
+    values, vectors = torch.linalg.eigh(cov)
+    return vectors * values.clamp_min(0).sqrt()
+
+
+def _check_pair(a: Tensor, b: Tensor, least: int = 2) -> None:
+    for name, x in (("first", a), ("second", b)):
+        if x.ndim != 2 or len(x) < least:
+            found = f"found {tuple(x.shape)}; give more images"
+            raise InputError(f"{name} features: expected {least} rows or more [rows, dimensions], {found}.")
+        if not x.isfinite().all():
+            raise InputError(
+                f"{name} features: expected finite numbers, found NaN or infinity; check the network."
+            )
+    if a.shape[1] != b.shape[1]:
+        found = f"found {a.shape[1]} and {b.shape[1]}; use one extractor for both"
+        raise InputError(f"feature sets: expected equal dimensions, {found}.")
+
+
+def _subsets(n: int, subsets: int, size: int, generator: torch.Generator) -> Int[Tensor, "s size"]:
+    return torch.stack([torch.randperm(n, generator=generator)[:size] for _ in range(subsets)])
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(x.y / d + 1)^3 - 1: the constant cancels in the discrepancy and would cost digits of float32."""
+    z = x @ y.T / x.shape[1]
+    return z * (z * (z + 3) + 3)
+
+
+def _discrepancy(xx: Tensor, yy: Tensor, xy: Tensor, size: int) -> Tensor:
+    return (xx + yy) / (size * (size - 1)) - 2 * xy / size**2
+
+
+def _by_subsets(a: Tensor, b: Tensor, rows_a: Tensor, rows_b: Tensor) -> Float[Tensor, " s"]:
+    """One discrepancy a subset, by its three kernel matrices."""
+    values = []
+    for x, y in ((a[i], b[j]) for i, j in zip(rows_a, rows_b, strict=True)):
+        xx, yy, xy = _kernel(x, x).double(), _kernel(y, y).double(), _kernel(x, y).double()
+        values.append(_discrepancy(xx.sum() - xx.trace(), yy.sum() - yy.trace(), xy.sum(), len(x)))
+    return torch.stack(values)
+
+
+def _by_indicators(a: Tensor, b: Tensor, rows_a: Tensor, rows_b: Tensor) -> Float[Tensor, " s"]:
+    """The same by one pass over the whole kernels: the sum over a subset is s' K s, with s of 0 and 1."""
+    s, t = _indicators(rows_a, a), _indicators(rows_b, b)
+    cross = sum(
+        (i @ _kernel(rows, b) * t).sum(1, dtype=torch.float64)
+        for rows, i in zip(a.split(ROWS), s.split(ROWS, 1), strict=True)
+    )
+    return _discrepancy(_within(a, s), _within(b, t), cross, rows_a.shape[1])
+
+
+def _indicators(rows: Tensor, x: Tensor) -> Float[Tensor, "s n"]:
+    return torch.zeros(len(rows), len(x), dtype=x.dtype, device=x.device).scatter_(1, rows, 1)
+
+
+def _within(x: Tensor, s: Tensor) -> Float[Tensor, " s"]:
+    """Kernel sums over the ordered pairs of different rows of each subset, from the upper half of K."""
+    total = torch.zeros(len(s), dtype=torch.float64, device=x.device)
+    for start in range(0, len(x), ROWS):
+        here, after = slice(start, start + ROWS), slice(start + ROWS, None)
+        kernel = _kernel(x[here], x[here]).fill_diagonal_(0)
+        total += (s[:, here] @ kernel * s[:, here]).sum(1, dtype=torch.float64)
+        total += 2 * (s[:, here] @ _kernel(x[here], x[after]) * s[:, after]).sum(1, dtype=torch.float64)
+    return total
+
+
+def _squared_distances(x: Tensor, y: Tensor) -> Float[Tensor, "n m"]:
+    """|x|^2 + |y|^2 - 2 x.y; what lies below the rounding of these terms counts as zero."""
+    base = x.square().sum(1)[:, None] + y.square().sum(1)
+    squared = torch.addmm(base, x, y.T, alpha=-2)
+    return squared.masked_fill_(squared <= 8 * torch.finfo(x.dtype).eps * base, 0.0)
+
+
+def _radii(x: Tensor, k: int) -> Float[Tensor, " n"]:
+    """Squared distance of each row to its k-th nearest other row; the row itself is the first of k + 1."""
+    nearest = [_squared_distances(rows, x).topk(k + 1, largest=False).values[:, -1] for rows in x.split(ROWS)]
+    return torch.cat(nearest)
+
+
+def _probabilities(log_probs: Tensor) -> Float[Tensor, "n k"]:
+    probs = log_probs.double().exp()
+    if probs.ndim == 2 and len(probs) and torch.allclose(probs.sum(1), probs.new_ones(1), atol=1e-3):
+        return probs
+    raise InputError(
+        "log_probs: expected [images, classes] logarithms of probabilities that sum to one in each row, "
+        f"found shape {tuple(log_probs.shape)} or other sums; apply log_softmax to the logits."
+    )

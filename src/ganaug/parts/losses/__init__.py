@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses and penalties as pure functions, named as in the literature."""

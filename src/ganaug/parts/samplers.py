@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which training rows a step sees: pure functions of (seed, t), so that no data cursor is ever stored."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ganaug.data.image_set import ImageSet
+
+
+def shuffled(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n"]:
+    """Rows t*n..(t+1)*n of an endless row of epochs, each epoch a permutation of its own."""
+    size = len(data)
+    spots = np.arange(t * n, (t + 1) * n)
+    epochs = {e: np.random.default_rng([seed, 1, e]).permutation(size) for e in np.unique(spots // size)}
+    return torch.from_numpy(np.array([epochs[s // size][s % size] for s in spots], dtype=np.int64))
+
+
+def class_balanced(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n"]:
+    """A class uniformly, then one of its rows uniformly; unknown labels are never drawn."""
+    rng = np.random.default_rng([seed, 2, t])
+    assert data.label is not None
+    present = np.unique(data.label[data.label >= 0])
+    rows = [rng.choice(np.flatnonzero(data.label == k)) for k in rng.choice(present, n)]
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def pk(data: ImageSet, n: int, seed: int, t: int, *, k: int = 4) -> Int[Tensor, " n"]:
+    """n // k identities with k rows each (with replacement where an identity has fewer)."""
+    rng = np.random.default_rng([seed, 3, t])
+    assert data.identity is not None
+    known = np.unique(data.identity[data.identity >= 0])
+    chosen = rng.choice(known, max(n // k, 1), replace=len(known) < n // k)
+    parts = [np.flatnonzero(data.identity == i) for i in chosen]
+    return torch.from_numpy(np.concatenate([rng.choice(p, k, replace=len(p) < k) for p in parts]))
+
+
+def single(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n"]:
+    """The first row, n times: for systems that learn from one image."""
+    return torch.zeros(n, dtype=torch.int64)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plots of the report: effects, scores, learning curves and saturation, each one panel of inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ganaug.report.svg import COLOURS, SERIES, WIDTH, panel
+from ganaug.report.tables import Results, Row, arm_names, mean, pick, shots_values
+from ganaug.report.words import interval, known, mark, percent, points, short, shots_name
+
+ROW, EDGE, AXIS = 38, 8, 40  # SVG units: height of a row, side margin, room for the x axis
+
+
+def _rows_axes(figure: Figure, rows: int) -> Axes:
+    """Axes with `rows` rows, the first on top at y = 0, the next at y = -1; room for a label above each."""
+    height = rows * ROW
+    total = height + AXIS
+    axes = figure.add_axes((EDGE / WIDTH, AXIS / total, 1 - 2 * EDGE / WIDTH, height / total))
+    axes.set_ylim(-rows + 0.55, 0.55)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=3)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    return axes
+
+
+def _row_text(axes: Axes, row: int, left: str, right: str, colour: str = "ink") -> None:
+    place = {"transform": axes.get_yaxis_transform(), "va": "center"}
+    axes.text(0, 0.28 - row, left, ha="left", **place)
+    axes.text(1, 0.28 - row, right, ha="right", color=COLOURS[colour], **place)
+
+
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+
+def effect_limits(verdicts: Sequence[Row], margin: float) -> tuple[float, float]:
+    """One x range in points for all panels: every interval, zero and the margin band fit in."""
+    ends = [100 * v[key] for v in verdicts for key in ("effect", "low", "high") if known(v.get(key))]
+    low, high = min([*ends, -150 * margin, -0.5]), max([*ends, 150 * margin, 0.5])
+    room = 0.04 * (high - low)
+    return low - room, high + room
+
+
+def forest(verdicts: Sequence[Row], margin: float, limits: tuple[float, float], name: str = "effect") -> Markup:
+    """Forest plot of one training size: effect and interval in points, the +-margin band, a symbol per verdict."""
+
+    def draw(figure: Figure) -> None:
+        axes = _rows_axes(figure, len(verdicts))
+        axes.set_xlim(*limits)
+        if margin:
+            axes.axvspan(-100 * margin, 100 * margin, color=COLOURS["band"], linewidth=0)
+        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
+        for row, verdict in enumerate(verdicts):
+            _effect(axes, row, verdict)
+        axes.set_xlabel("difference to the baseline, percentage points")
+
+    told = "; ".join(
+        f"{v['arm']} against {v.get('against')}: {points(v.get('effect'))} ({v.get('verdict')})" for v in verdicts
+    )
+    return panel(name, f"Effects in percentage points. {told}", len(verdicts) * ROW + AXIS, draw)
+
+
+def _effect(axes: Axes, row: int, verdict: Row) -> None:
+    symbol, colour = mark(verdict.get("verdict"))
+    low, high, effect = (verdict.get(key) for key in ("low", "high", "effect"))
+    if known(low) and known(high):
+        axes.plot([100 * low, 100 * high], [-row - 0.12] * 2, color=COLOURS[colour], linewidth=2)
+    if known(effect):
+        axes.plot([100 * effect], [-row - 0.12], "o", color=COLOURS[colour], markersize=7)
+    against = f" vs {verdict['against']}" if verdict.get("against") else ""
+    spread = f" ({interval(low, high)})" if known(low) and known(high) else ""
+    _row_text(axes, row, short(verdict["arm"] + against, 34), f"{symbol} {points(effect)}{spread}", colour)
+
+
+# --- scores ----------------------------------------------------------------------------------------------------------
+
+
+def strip(results: Results, shots: int | None, limits: tuple[float, float], name: str = "score") -> Markup:
+    """Every repeat of every arm as a dot, hollow where the run failed, and the mean as a bar."""
+    arms = [arm for arm in arm_names(results) if _scored(results, arm, shots)]
+
+    def draw(figure: Figure) -> None:
+        axes = _rows_axes(figure, len(arms))
+        axes.set_xlim(*limits)
+        axes.grid(axis="x")
+        for row, arm in enumerate(arms):
+            _dots(axes, row, arm, _scored(results, arm, shots))
+        axes.set_xlabel("score on real test images, %")
+
+    told = "; ".join(f"{arm} {percent(mean(c['score'] for c in _scored(results, arm, shots)))}" for arm in arms)
+    return panel(name, f"Mean score per arm. {told}", len(arms) * ROW + AXIS, draw)
+
+
+def _scored(results: Results, arm: str, shots: int | None) -> list[Row]:
+    return [cell for cell in pick(results["cells"], arm, shots) if known(cell.get("score"))]
+
+
+def score_limits(results: Results) -> tuple[float, float]:
+    """One x range in percent for all panels."""
+    scores = [100 * cell["score"] for cell in results["cells"] if known(cell.get("score"))]
+    room = max(0.05 * (max(scores) - min(scores)), 0.5)
+    return min(scores) - room, max(scores) + room
+
+
+def _dots(axes: Axes, row: int, arm: str, cells: list[Row]) -> None:
+    y, colour = -row - 0.12, COLOURS["series-0"]
+    for cell in cells:
+        face = colour if cell.get("status", "ok") == "ok" else "none"
+        axes.plot([100 * cell["score"]], [y], "o", color=colour, markerfacecolor=face, markersize=6, alpha=0.6)
+    middle = 100 * fmean(cell["score"] for cell in cells)
+    axes.plot([middle] * 2, [y - 0.17, y + 0.17], color=COLOURS["ink"], linewidth=2.5)
+    _row_text(axes, row, short(arm, 40), f"mean {middle:.1f}")
+
+
+def learning_curves(results: Results, name: str = "curves") -> Markup:
+    """Mean score of every arm over the training sizes, each line named at its end; gaps where nothing was scored."""
+    sizes = shots_values(results["cells"])
+    lines = {arm: [_mean_percent(results, arm, size) for size in sizes] for arm in arm_names(results)}
+    lines = {arm: values for arm, values in lines.items() if any(known(value) for value in values)}
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_axes((36 / WIDTH, AXIS / 280, 212 / WIDTH, 1 - (AXIS + 12) / 280))
+        _plot_series(axes, range(len(sizes)), lines)
+        axes.set_xticks(range(len(sizes)), [shots_name(size) for size in sizes])
+        axes.set_xlabel("training images per class")
+        _name_ends(axes, lines)
+
+    return panel(name, "Learning curves: mean score in percent over the number of training images", 280, draw)
+
+
+def _mean_percent(results: Results, arm: str, size: int | None) -> float:
+    score = mean(cell["score"] for cell in _scored(results, arm, size))
+    return float("nan") if score is None else 100 * score
+
+
+def _plot_series(axes: Axes, x: Sequence[float], lines: dict[str, list[float]]) -> None:
+    for i, values in enumerate(lines.values()):
+        style = {"color": COLOURS[f"series-{i % SERIES}"], "marker": "os^Dv"[i % 5], "linewidth": 1.8, "markersize": 5}
+        axes.plot(x, values, **style)
+    axes.grid(axis="y")
+    axes.tick_params(axis="both", length=3)
+
+
+def _name_ends(axes: Axes, lines: dict[str, list[float]]) -> None:
+    low, high = axes.get_ylim()
+    places = _apart([[v for v in values if known(v)][-1] for values in lines.values()], (high - low) / 15)
+    for i, (arm, y) in enumerate(zip(lines, places, strict=True)):
+        colour = COLOURS[f"series-{i % SERIES}"]
+        axes.text(1.03, y, short(arm, 20), transform=axes.get_yaxis_transform(), va="center", color=colour)
+
+
+def _apart(values: list[float], gap: float) -> list[float]:
+    """Values moved so that neighbours are at least `gap` apart, keeping their order and about their mean."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    placed: dict[int, float] = {}
+    last = float("-inf")
+    for i in order:
+        last = placed[i] = max(values[i], last + gap)
+    shift = fmean(placed[i] - values[i] for i in order) if order else 0.0
+    return [placed[i] - shift for i in range(len(values))]
+
+
+# --- saturation ------------------------------------------------------------------------------------------------------
+
+
+def saturation_curve(saturation: dict[str, Any], name: str = "saturation") -> Markup:
+    """Score over classifier steps, one line an arm and strength, single runs as dots, the chosen length marked."""
+    series: dict[str, list[Row]] = {}
+    for point in saturation["curve"]:
+        key = " ".join(str(point[k]) for k in ("arm", "strength") if point.get(k))
+        series.setdefault(key, []).append(point)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_axes((36 / WIDTH, AXIS / 260, 1 - 50 / WIDTH, 1 - (AXIS + 50) / 260))
+        for i, (key, found) in enumerate(series.items()):
+            _saturation_line(axes, i, key, found)
+        _chosen(axes, saturation.get("chosen"))
+        axes.grid(axis="y")
+        axes.set_xlabel("classifier steps")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.06), ncols=2, borderpad=0)
+
+    return panel(name, "Score in percent over classifier steps", 260, draw)
+
+
+def _saturation_line(axes: Axes, i: int, key: str, found: list[Row]) -> None:
+    runs = [(p["steps"], 100 * s) for p in found for s in p.get("scores") or [] if known(s)]
+    steps = sorted({step for step, _ in runs})
+    colour = COLOURS[f"series-{i % SERIES}"]
+    means = [fmean(score for step, score in runs if step == at) for at in steps]
+    axes.plot([s for s, _ in runs], [v for _, v in runs], "o", color=colour, markersize=4, alpha=0.4)
+    axes.plot(steps, means, color=colour, linewidth=2, label=short(key, 26))
+
+
+def _chosen(axes: Axes, steps: Any) -> None:
+    if known(steps):
+        axes.axvline(steps, color=COLOURS["ink"], linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.text(
+            steps, 1.0, f" chosen: {steps:g} ", transform=axes.get_xaxis_transform(), va="bottom", ha=_side(axes, steps)
+        )
+
+
+def _side(axes: Axes, x: float) -> str:
+    low, high = axes.get_xlim()
+    return "left" if x < (low + high) / 2 else "right"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -43,11 +44,12 @@ def words(value: Any) -> str:
 
 
 def docstring(entry: Any) -> str:
-    """The docstring of the entry's class, or that of its module where the class has none."""
+    """The docstrings of the entry's module and class, with parameters as a list."""
     tree = ast.parse(entry.path.read_text(encoding="utf-8"))
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == entry.name)
     parts = (ast.get_docstring(tree), *map(ast.get_docstring, classes))
-    return "\n\n".join(inspect.cleandoc(part) for part in parts if part)
+    text = "\n\n".join(inspect.cleandoc(part) for part in parts if part)
+    return re.sub(r"^(\w+) : ", r"- `\1`: ", text, flags=re.MULTILINE)
 
 
 def paper(card: Any) -> str:

@@ -45,18 +45,16 @@ class Card:
 class Recipe:
     """A generator and a way to use its images.
 
-    `plan` says how many: "balance" (fill every class up to the largest), "equal" (as many as real images), "x2"
-    (twice as many), a number a class, or a mapping of class names to numbers. `share` is the part of each
-    downstream batch that is generated, after a ramp of the `ramp` first part of the training; `labels` is a label
-    policy of `parts.labels`.
+    `plan` says how many: "balance" (fill every class up to the largest), "x10" (ten times as many as real ones, in
+    every class), a number a class, or a mapping of class names to numbers. `share` is the part of each downstream
+    batch that is generated, None for as it comes when real and generated rows are thrown together; it is reached
+    after the first `ramp` part of the training. `labels` is the name of a label policy (`parts.labels`).
     """
 
     system: str
     params: Mapping[str, Any] = field(default_factory=dict)
     preset: str = "small"
-    plan: str | int | Mapping[str, int] = "x2"
+    plan: str | int | Mapping[str, int] = "x10"
     labels: str = "hard"
-    share: float = 0.5
+    share: float | None = 0.5
     ramp: float = 0.0
-    keep: str = "all"
-    online: bool = False

@@ -37,6 +37,9 @@ FILTERS = (
     words.duration,
     words.shots_name,
     words.shots_phrase,
+    words.plain_points,
+    words.score_title,
+    words.breakable,
     words.listed,
     words.frechet_name,
     words.mark,
@@ -106,6 +109,7 @@ def results_view(results: tables.Results) -> dict[str, Any]:
     shots = tables.shots_values(results["cells"])
     return {
         **results,
+        "verdicts": tables.by_size(results["verdicts"]),
         "score_names": tables.score_names(results),
         "score_rows": tables.score_rows(results),
         "class_tables": [table for size in shots if (table := tables.class_table(results, size))],
@@ -135,7 +139,7 @@ def figures(results: tables.Results) -> dict[str, Any]:
         "effects": effects,
         "scores": scores,
         "curves": plots.learning_curves(results) if len(sizes) > 1 else None,
-        "saturation": plots.saturation_curve(results["saturation"]) if results["saturation"].get("curve") else None,
+        "saturation": plots.saturation_curve(results["saturation"]),
     }
 
 

@@ -16,7 +16,8 @@ from ganaug.report.svg import COLOURS, SERIES, WIDTH, panel
 from ganaug.report.tables import Results, Row, arm_names, mean, pick, shots_values
 from ganaug.report.words import interval, known, mark, percent, points, short, shots_name
 
-ROW, EDGE, AXIS = 38, 8, 40  # SVG units: height of a row, side margin, room for the x axis
+ROW, EDGE, AXIS = 38, 1, 40  # SVG units: height of a row, side margin, room for the x axis
+TRACK = 0.14  # how far the track of a row lies below its middle, in rows; its label lies above
 
 
 def _rows_axes(figure: Figure, rows: int) -> Axes:
@@ -27,7 +28,7 @@ def _rows_axes(figure: Figure, rows: int) -> Axes:
     axes.set_ylim(-rows + 0.55, 0.55)
     axes.set_yticks([])
     axes.tick_params(axis="x", length=3)
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     return axes
 
 
@@ -54,29 +55,34 @@ def forest(verdicts: Sequence[Row], margin: float, limits: tuple[float, float], 
     def draw(figure: Figure) -> None:
         axes = _rows_axes(figure, len(verdicts))
         axes.set_xlim(*limits)
-        if margin:
-            axes.axvspan(-100 * margin, 100 * margin, color=COLOURS["band"], linewidth=0)
-        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
         for row, verdict in enumerate(verdicts):
+            _track(axes, row, 100 * margin)
             _effect(axes, row, verdict)
         axes.set_xlabel("difference to the baseline, percentage points")
 
-    told = "; ".join(
-        f"{v['arm']} against {v.get('against')}: {points(v.get('effect'))} ({v.get('verdict')})" for v in verdicts
-    )
+    told = "; ".join(f"{_pair(v)}: {points(v.get('effect'))}, {v.get('verdict') or 'not decided'}" for v in verdicts)
     return panel(name, f"Effects in percentage points. {told}", len(verdicts) * ROW + AXIS, draw)
+
+
+def _pair(verdict: Row) -> str:
+    return " vs ".join(str(verdict[key]) for key in ("arm", "against") if verdict.get(key))
+
+
+def _track(axes: Axes, row: int, margin: float) -> None:
+    # drawn row by row so that neither band nor zero line crosses the words above
+    axes.broken_barh([(-margin, 2 * margin)], (-row - TRACK - 0.19, 0.38), color=COLOURS["band"], linewidth=0)
+    axes.plot([0, 0], [-row - TRACK - 0.19, -row - TRACK + 0.19], color=COLOURS["muted"], linewidth=1)
 
 
 def _effect(axes: Axes, row: int, verdict: Row) -> None:
     symbol, colour = mark(verdict.get("verdict"))
     low, high, effect = (verdict.get(key) for key in ("low", "high", "effect"))
     if known(low) and known(high):
-        axes.plot([100 * low, 100 * high], [-row - 0.12] * 2, color=COLOURS[colour], linewidth=2)
+        axes.plot([100 * low, 100 * high], [-row - TRACK] * 2, color=COLOURS[colour], linewidth=2)
     if known(effect):
-        axes.plot([100 * effect], [-row - 0.12], "o", color=COLOURS[colour], markersize=7)
-    against = f" vs {verdict['against']}" if verdict.get("against") else ""
+        axes.plot([100 * effect], [-row - TRACK], "o", color=COLOURS[colour], markersize=7)
     spread = f" ({interval(low, high)})" if known(low) and known(high) else ""
-    _row_text(axes, row, short(verdict["arm"] + against, 34), f"{symbol} {points(effect)}{spread}", colour)
+    _row_text(axes, row, short(_pair(verdict), 34), f"{symbol} {points(effect)}{spread}", colour)
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------
@@ -89,7 +95,6 @@ def strip(results: Results, shots: int | None, limits: tuple[float, float], name
     def draw(figure: Figure) -> None:
         axes = _rows_axes(figure, len(arms))
         axes.set_xlim(*limits)
-        axes.grid(axis="x")
         for row, arm in enumerate(arms):
             _dots(axes, row, arm, _scored(results, arm, shots))
         axes.set_xlabel("score on real test images, %")
@@ -110,7 +115,8 @@ def score_limits(results: Results) -> tuple[float, float]:
 
 
 def _dots(axes: Axes, row: int, arm: str, cells: list[Row]) -> None:
-    y, colour = -row - 0.12, COLOURS["series-0"]
+    y, colour = -row - TRACK, COLOURS["series-0"]
+    axes.axhline(y, color=COLOURS["rule"], linewidth=0.8)
     for cell in cells:
         face = colour if cell.get("status", "ok") == "ok" else "none"
         axes.plot([100 * cell["score"]], [y], "o", color=colour, markerfacecolor=face, markersize=6, alpha=0.6)
@@ -170,17 +176,19 @@ def _apart(values: list[float], gap: float) -> list[float]:
 # --- saturation ------------------------------------------------------------------------------------------------------
 
 
-def saturation_curve(saturation: dict[str, Any], name: str = "saturation") -> Markup:
-    """Score over classifier steps, one line an arm and strength, single runs as dots, the chosen length marked."""
-    series: dict[str, list[Row]] = {}
-    for point in saturation["curve"]:
-        key = " ".join(str(point[k]) for k in ("arm", "strength") if point.get(k))
-        series.setdefault(key, []).append(point)
+def saturation_curve(saturation: dict[str, Any], name: str = "saturation") -> Markup | None:
+    """Score over classifier steps, one line an arm and strength, single runs as dots, the chosen length marked.
+
+    None where nothing was scored.
+    """
+    series = _saturation_series(saturation)
+    if not series:
+        return None
 
     def draw(figure: Figure) -> None:
         axes = figure.add_axes((36 / WIDTH, AXIS / 260, 1 - 50 / WIDTH, 1 - (AXIS + 50) / 260))
-        for i, (key, found) in enumerate(series.items()):
-            _saturation_line(axes, i, key, found)
+        for i, (label, runs) in enumerate(series.items()):
+            _saturation_line(axes, i, label, runs)
         _chosen(axes, saturation.get("chosen"))
         axes.grid(axis="y")
         axes.set_xlabel("classifier steps")
@@ -189,13 +197,22 @@ def saturation_curve(saturation: dict[str, Any], name: str = "saturation") -> Ma
     return panel(name, "Score in percent over classifier steps", 260, draw)
 
 
-def _saturation_line(axes: Axes, i: int, key: str, found: list[Row]) -> None:
-    runs = [(p["steps"], 100 * s) for p in found for s in p.get("scores") or [] if known(s)]
+def _saturation_series(saturation: dict[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    series: dict[str, list[tuple[float, float]]] = {}
+    for point in saturation.get("curve") or []:
+        label = " ".join(str(point[key]) for key in ("arm", "strength") if point.get(key))
+        runs = [(point.get("steps"), 100 * score) for score in point.get("scores") or [] if known(score)]
+        if runs and known(point.get("steps")):
+            series.setdefault(short(label, 26), []).extend(runs)
+    return series
+
+
+def _saturation_line(axes: Axes, i: int, label: str, runs: list[tuple[float, float]]) -> None:
     steps = sorted({step for step, _ in runs})
-    colour = COLOURS[f"series-{i % SERIES}"]
     means = [fmean(score for step, score in runs if step == at) for at in steps]
-    axes.plot([s for s, _ in runs], [v for _, v in runs], "o", color=colour, markersize=4, alpha=0.4)
-    axes.plot(steps, means, color=colour, linewidth=2, label=short(key, 26))
+    colour = COLOURS[f"series-{i % SERIES}"]
+    axes.plot([step for step, _ in runs], [score for _, score in runs], "o", color=colour, markersize=4, alpha=0.4)
+    axes.plot(steps, means, color=colour, linewidth=2, label=label)
 
 
 def _chosen(axes: Axes, steps: Any) -> None:

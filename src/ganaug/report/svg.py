@@ -67,8 +67,10 @@ def _adapt(drawn: str, label: str, height: float) -> str:
     body = drawn[drawn.index("<svg") : drawn.rindex("</svg>")]
     body = body[body.index(">") + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # it would style the whole page
+    body = re.sub(r"(?<=px; )font-family: [^;]*; ", "", body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # the same ids would occur in every panel
     for name, stand_in in COLOURS.items():
-        body = body.replace(stand_in, f"var(--{name})")
+        body = body.replace(f": {stand_in}", f": var(--{name})")
     head = f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}">'
     return head + body.strip() + "</svg>"

@@ -33,9 +33,14 @@ def baselines(results: Results) -> dict[str, str | None]:
     return {arm["arm"]: arm.get("baseline") for arm in results["arms"]}
 
 
+def by_size(rows: Iterable[Row]) -> list[Row]:
+    """Rows by ascending training size, those with all images (None) last; otherwise in their order."""
+    return sorted(rows, key=lambda row: (row.get("shots") is None, row.get("shots") or 0))
+
+
 def shots_values(rows: Iterable[Row]) -> list[int | None]:
     """The training sizes found in rows, ascending, with None (all images) last."""
-    return sorted({row.get("shots") for row in rows}, key=lambda n: (n is None, n or 0))
+    return list(dict.fromkeys(row.get("shots") for row in by_size(rows)))
 
 
 def pick(rows: Iterable[Row], arm: str, shots: int | None) -> list[Row]:
@@ -94,9 +99,7 @@ def class_table(results: Results, shots: int | None) -> Row | None:
         arm: {name: mean(c["per_class"].get(name) for c in cells if c["arm"] == arm) for name in names} for arm in arms
     }
     counts = data.get("counts") or {}
-    rows = [
-        {"name": name, "count": counts.get(name), "cells": _class_cells(results, recalls, name)} for name in names
-    ]
+    rows = [{"name": name, "count": counts.get(name), "cells": _class_cells(results, recalls, name)} for name in names]
     return {"shots": shots, "arms": arms, "rows": rows}
 
 

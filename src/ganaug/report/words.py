@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
 
 MISSING = "–"
 MINUS = "−"
@@ -74,7 +77,7 @@ def duration(seconds: Any) -> str:
     """Seconds as people say them: `0.4 s`, `48 s`, `3 min 20 s`, `2 h 05 min`."""
     if not known(seconds):
         return MISSING
-    if seconds < 10:
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
@@ -93,6 +96,21 @@ def shots_phrase(shots: Any) -> str:
     if not known(shots):
         return "all training images"
     return f"{whole(shots)} image{'' if shots == 1 else 's'} per class"
+
+
+def plain_points(value: Any) -> str:
+    """A positive fraction as points without needless zeros: `0.01` -> `1 point`, `0.005` -> `0.5 points`."""
+    return f"{100 * value:g} point{'' if 100 * value == 1 else 's'}" if known(value) else MISSING
+
+
+def breakable(name: Any) -> Markup:
+    """A long identifier, escaped, that may break after its `+ : / _` and does not break elsewhere."""
+    return Markup(re.sub(r"([+:/_])", r"\1<wbr>", str(escape(name))))
+
+
+def score_title(name: str) -> str:
+    """A score's key as heading: `macro_f1` -> `Macro F1`."""
+    return name.replace("_", " ").capitalize().replace(" f1", " F1")
 
 
 def short(name: Any, length: int) -> str:
@@ -123,8 +141,8 @@ def regime_sentence(manifest: dict[str, Any]) -> str:
         )
     if regime == "re-split":
         return (
-            "There was no separate test fold, so each repeat splits the data anew. Training folds then overlap, "
-            "and the interval is widened for it (corrected resampled t)."
+            "There was no separate test fold, so each repeat splits the data anew. Repeats then share images, and "
+            "the interval is widened for it."
         )
     return str(regime) if regime else "The regime was not recorded."
 

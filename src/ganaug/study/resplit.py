@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The splits of a study without a given test fold: repeated stratified K-fold cross-validation.
 
-Every round cuts the rows into K = round(1 / test_share) folds, each the test fold of one repeat. So all rows are
-tested equally often, which random splits do not achieve, and test folds of one round are disjoint, so that
-`crossed_t` can tell what images share over repeats from what repeats do on their own.
+Every round cuts the rows into K = round(1 / test_share) folds, each the test fold of one repeat. So all rows
+are tested equally often, which random splits do not achieve, and test folds of one round are disjoint, so
+that `crossed_t` can tell what images share over repeats from what repeats do on their own.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ganaug.data.errors import InputError
 
 
 def resplit_plan(
-    labels: Int[ndarray, n],
-    groups: Shaped[ndarray, n] | None,
+    labels: Int[ndarray, " n"],
+    groups: Shaped[ndarray, " n"] | None,
     repeats: int,
     test_share: float,
     seed: int,
-) -> list[tuple[Int[ndarray, train], Int[ndarray, test]]]:
+) -> list[tuple[Int[ndarray, " train"], Int[ndarray, " test"]]]:
     """Sorted training and test rows of each repeat, stratified by label, groups never split.
 
-    The plan of fewer repeats is the start of the plan of more, so finished cells of a study stay valid when repeats
-    are added. The test share obtained is 1 / K (0.3 becomes a third). Raises InputError for a share outside
-    (0, 0.5] and for fewer groups (or rows) than folds.
+    The plan of fewer repeats is the start of the plan of more, so finished cells of a study stay valid when
+    repeats are added. The test share obtained is 1 / K (0.3 becomes a third). Raises InputError for a share
+    outside (0, 0.5] and for fewer groups (or rows) than folds.
     """
     folds = _folds(test_share)
     labels = np.asarray(labels)
     independent = len(np.unique(groups)) if groups is not None else len(labels)
     if independent < folds:
         raise InputError(
-            f"test_share: {test_share} needs at least {folds} independent groups of rows, found {independent}; "
-            "give more data or a larger share"
+            f"test_share: {test_share} needs at least {folds} independent groups of rows, "
+            f"found {independent}; give more data or a larger share"
         )
     plan: list[tuple[ndarray, ndarray]] = []
     while len(plan) < repeats:

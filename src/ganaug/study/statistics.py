@@ -3,11 +3,13 @@
 
 One question decides which function is right: what is drawn anew in every repeat?
 
-* A given test fold stays; only training subset and seed are new. The repeats are independent given the fold, so
-  `paired_t` is exact but for rounding. Its interval says nothing about other test images: `cluster_bootstrap` does.
-* No test fold is given and every repeat splits the same rows again (`resplit_plan`). Repeats share test images, so
-  their differences are dependent and the plain t is too narrow. `crossed_t` adds the part that test images share
-  over repeats. Without differences of the single images only `corrected_resampled_t` is left.
+* A given test fold stays; only training subset and seed are new. The repeats are independent given the fold,
+  so `paired_t` is exact but for rounding. Its interval says nothing about other test images:
+  `cluster_bootstrap` does.
+* No test fold is given and every repeat splits the same rows again (`resplit_plan`). Repeats share test
+  images, so their differences are dependent and the plain t is too narrow. `crossed_t` adds the part that
+  test images share over repeats. Without differences of the single images only `corrected_resampled_t` is
+  left.
 
 All differences are arm minus baseline on the scale of the score (0.01 = one point).
 """
@@ -29,9 +31,9 @@ ROUNDING = 1e-9  # scores are at most 1 in size: a smaller spread is floating-po
 class Estimate:
     """A mean difference and what is known about it, on the scale of the score.
 
-    `low` and `high` bound the interval, `p` is two-sided against zero, `df` are the degrees of freedom of the t
-    distribution, `error` is the standard error, `shared` is the part of its square that more repeats would not
-    remove. One repeat gives an infinite error and p = 1.
+    `low` and `high` bound the interval, `p` is two-sided against zero, `df` are the degrees of freedom of the
+    t distribution, `error` is the standard error, `shared` is the part of its square that more repeats would
+    not remove. One repeat gives an infinite error and p = 1.
     """
 
     effect: float
@@ -43,27 +45,27 @@ class Estimate:
     shared: float = 0.0
 
 
-def paired_t(differences: Float[ndarray, r], *, level: float = 0.95, step: float = 0.0) -> Estimate:
+def paired_t(differences: Float[ndarray, " r"], *, level: float = 0.95, step: float = 0.0) -> Estimate:
     """Two-sided paired t over independent repeats: the regime with a fixed test fold.
 
-    `step` is the least change of the score, 1 / number of test units. The standard error is never taken below
-    step / R (one test unit answered differently in one repeat), because on a small discrete fold equal differences
-    in a few repeats are no proof of a spread of zero. Without `step`, R equal differences have p = 2^(1 - R), the
-    exact sign test. Raises ValueError for no or non-finite differences.
+    `step` is the least change of the score (`resolution`). The standard error is never taken below
+    step / R (one test unit answered differently in one repeat), because on a small discrete fold equal
+    differences in a few repeats are no proof of a spread of zero. Without `step`, R equal differences have
+    p = 2^(1 - R), the exact sign test. Raises ValueError for no or non-finite differences.
     """
     d = _checked(differences)
     return _estimate(d, _variance_over_repeats(d, step), len(d) - 1.0, level)
 
 
 def corrected_resampled_t(
-    differences: Float[ndarray, r], test_share_ratio: float, *, level: float = 0.95
+    differences: Float[ndarray, " r"], test_share_ratio: float, *, level: float = 0.95
 ) -> Estimate:
     """The corrected resampled t: variance (1/R + n_test / n_train) s^2 instead of s^2 / R.
 
     `test_share_ratio` is n_test / n_train. Nadeau and Bengio, Inference for the generalization error, Machine
-    Learning 52 (2003), section 4. The ratio stands for a correlation between repeats that it assumes rather than
-    estimates: in `claims/calibration.py` its 95 % interval covers 97 to 100 %, so a study uses it only where
-    differences of single test units are missing.
+    Learning 52 (2003), section 4. The ratio stands for a correlation between repeats that it assumes rather
+    than estimates: in `claims/calibration.py` its 95 % interval covers 97 to 100 %, so a study uses it only
+    where differences of single test units are missing.
     """
     d = _checked(differences)
     shared = test_share_ratio * _variance_over_repeats(d, 0.0) * len(d)
@@ -71,25 +73,27 @@ def corrected_resampled_t(
 
 
 def crossed_t(
-    differences: Float[ndarray, r],
+    differences: Float[ndarray, " r"],
     unit_differences: Float[ndarray, "r u"],
-    groups: Shaped[ndarray, u] | None = None,
+    groups: Shaped[ndarray, " u"] | None = None,
     *,
     level: float = 0.95,
 ) -> Estimate:
     """The t for repeated splits of the same rows: repeats and test units are crossed sources of variance.
 
-    `unit_differences` holds each test unit's own difference in each repeat, NaN where the unit was not tested;
-    `groups` names units that belong together (patient, tile), each unit on its own by default. The variance is
+    `unit_differences` holds each test unit's own difference in each repeat, NaN where the unit was not
+    tested; `groups` names units that belong together (patient, tile), each unit on its own by default. The
+    variance is
 
         s^2 / R  +  sum over groups of the products of that group's contributions to different repeats,
 
-    that is, two-way clustering by repeat and by group (Cameron, Gelbach and Miller, Robust inference with multiway
-    clustering, JBES 29 (2011), eq. 2.11) with an unbiased s^2. Where arms differ by chance alone, the second term
-    is about zero and this is the paired t; where the same images are always right in one arm and wrong in the
-    other, it is the sampling variance of these images, which no number of repeats removes. A negative second term
-    counts as zero. Degrees of freedom after Satterthwaite (1946) from R - 1 and groups - 1. What remains uncounted
-    is the common luck of the training rows; `claims/calibration.py` measures the coverage that results.
+    that is, two-way clustering by repeat and by group (Cameron, Gelbach and Miller, Robust inference with
+    multiway clustering, JBES 29 (2011), eq. 2.11) with an unbiased s^2. Where arms differ by chance alone,
+    the second term is about zero and this is the paired t; where the same images are always right in one arm
+    and wrong in the other, it is the sampling variance of these images, which no number of repeats removes. A
+    negative second term counts as zero. Degrees of freedom after Satterthwaite (1946) from R - 1 and
+    groups - 1. What remains uncounted is the common luck of the training rows; `claims/calibration.py` measures the
+    coverage that results.
     """
     d = _checked(differences)
     variance = _variance_over_repeats(d, resolution(unit_differences))
@@ -101,13 +105,19 @@ def crossed_t(
 
 
 def resolution(unit_differences: Float[ndarray, "r u"]) -> float:
-    """The least change of a mean score: one over the mean number of units tested in a repeat (NaN: not tested)."""
-    return 1.0 / max(float(np.mean(np.sum(~np.isnan(unit_differences), axis=1))), 1.0)
+    """The least change of a mean score: the smallest difference seen in one unit over the units of a repeat.
+
+    1 / units for accuracy (and where no unit differs at all), much less for scores like average precision, which
+    are not discrete. NaN marks units that were not tested.
+    """
+    x = np.abs(np.asarray(unit_differences, float))
+    smallest = np.min(x, where=x > ROUNDING, initial=1.0)
+    return float(smallest / max(np.mean(np.sum(~np.isnan(x), axis=1)), 1.0))
 
 
 def cluster_bootstrap(
     unit_differences: Float[ndarray, "r u"],
-    groups: Shaped[ndarray, u],
+    groups: Shaped[ndarray, " u"],
     seed: int,
     n: int = 2000,
     *,
@@ -133,9 +143,9 @@ def cluster_bootstrap(
 def equivalence(estimate: Estimate, margin: float) -> float:
     """p of the two one-sided tests that the difference lies outside +-margin (Schuirmann 1987).
 
-    Below alpha exactly when the 1 - 2 alpha interval lies inside +-margin. Works on an estimate of either regime.
-    With no spread at all (error 0) it is a rule, not a probability: 0 for at least 3 equal differences inside the
-    margin, else 1.
+    Below alpha exactly when the 1 - 2 alpha interval lies inside +-margin. Works on an estimate of either
+    regime. With no spread at all (error 0) it is a rule, not a probability: 0 for at least 3 equal
+    differences inside the margin, else 1.
     """
     if estimate.error == 0:
         return 0.0 if abs(estimate.effect) < margin and estimate.df >= 2 else 1.0
@@ -144,8 +154,8 @@ def equivalence(estimate: Estimate, margin: float) -> float:
     return float(stdtr(estimate.df, -(margin - abs(estimate.effect)) / estimate.error))
 
 
-def holm(p_values: Float[ndarray, m]) -> Float[ndarray, m]:
-    """Step-down adjusted p values that bound the chance of any wrong rejection (Holm 1979), in the given order."""
+def holm(p_values: Float[ndarray, " m"]) -> Float[ndarray, " m"]:
+    """Step-down adjusted p values, in the given order: they bound the chance of any wrong rejection (Holm 1979)."""
     p = np.asarray(p_values, float)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
@@ -165,7 +175,7 @@ def repeats_needed(
     power: float = 0.8,
     most: int = 1000,
 ) -> int | None:
-    """How many repeats would decide, were the observed effect and spread the true ones; None if more than `most`.
+    """How many repeats would decide if the observed effect and spread were the true ones; None above `most`.
 
     A decision is significance at alpha / comparisons (Bonferroni, no easier than Holm) or equivalence within
     +-margin at alpha, whichever comes first with the wanted power (t approximation). `sd` is the spread over
@@ -189,14 +199,14 @@ def repeats_needed(
     return high
 
 
-def _checked(differences: Float[ndarray, r]) -> Float[ndarray, r]:
+def _checked(differences: Float[ndarray, " r"]) -> Float[ndarray, " r"]:
     d = np.asarray(differences, float)
     if d.ndim != 1 or len(d) == 0 or not np.all(np.isfinite(d)):
         raise ValueError(f"differences: expected a row of finite numbers, one a repeat, found {d!r}")
     return d
 
 
-def _variance_over_repeats(d: Float[ndarray, r], step: float) -> float:
+def _variance_over_repeats(d: Float[ndarray, " r"], step: float) -> float:
     """Variance of the mean of independent repeats, with the resolution of the score as its floor."""
     if len(d) < 2:
         return inf
@@ -204,7 +214,7 @@ def _variance_over_repeats(d: Float[ndarray, r], step: float) -> float:
     return max(variance if np.ptp(d) > ROUNDING else 0.0, (step / len(d)) ** 2)
 
 
-def _estimate(d: Float[ndarray, r], variance: float, df: float, level: float, shared: float = 0.0) -> Estimate:
+def _estimate(d: Float[ndarray, " r"], variance: float, df: float, level: float, shared: float = 0.0) -> Estimate:
     effect = float(np.mean(d))
     effect = effect if abs(effect) > ROUNDING else 0.0
     if len(d) < 2:
@@ -217,17 +227,15 @@ def _estimate(d: Float[ndarray, r], variance: float, df: float, level: float, sh
     return Estimate(effect, effect - half, effect + half, p, df, error, shared)
 
 
-def _codes(groups: Shaped[ndarray, u] | None, units: int) -> tuple[Int[ndarray, u], int]:
+def _codes(groups: Shaped[ndarray, " u"] | None, units: int) -> tuple[Int[ndarray, " u"], int]:
     if groups is None:
         return np.arange(units), units
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     return codes.reshape(-1), len(names)
 
 
-def _shared_by_units(
-    x: Float[ndarray, "r u"], groups: Shaped[ndarray, u] | None
-) -> tuple[float, float, int]:
-    """Variance of the mean that units share over these repeats, the same for endless repeats, number of groups."""
+def _shared_by_units(x: Float[ndarray, "r u"], groups: Shaped[ndarray, " u"] | None) -> tuple[float, float, int]:
+    """Variance of the mean that units share over these repeats, over endless repeats, and number of groups."""
     tested = ~np.isnan(x)
     codes, _ = _codes(groups, x.shape[1])
     codes, count = _codes(codes[tested.any(0)], 0)

@@ -33,8 +33,9 @@ class Comparison(NamedTuple):
     """One arm against another at one training size.
 
     `differences` [R]: score of the arm minus score of the other, one a repeat (0.01 = one point).
-    `unit_differences` [R, U]: the same for each test unit, NaN where it was not tested in that repeat, and `groups`
-    [U]. Optional: they give the re-split regime its right interval, and both regimes the resolution of the score.
+    `unit_differences` [R, U]: the same for each test unit, NaN where it was not tested in that repeat, and
+    `groups` [U]. Optional: they give the re-split regime its right interval, and both regimes the resolution
+    of the score.
     """
 
     arm: str
@@ -49,9 +50,10 @@ class Comparison(NamedTuple):
 class Verdict:
     """What a study says about one comparison; effects on the scale of the score.
 
-    `low`, `high`: interval of level 1 - alpha, not adjusted for the number of comparisons, None after one repeat.
-    `p`: Holm-adjusted over the study, `p_raw`: alone, `p_equivalence`: two one-sided tests against +-margin.
-    `repeats_needed`: only when inconclusive, about how many repeats would decide, None if 1000 would not.
+    `low`, `high`: interval of level 1 - alpha, not adjusted for the number of comparisons, None after one
+    repeat. `p`: Holm-adjusted over the study, `p_raw`: alone, `p_equivalence`: two one-sided tests against
+    +-margin. `repeats_needed`: only when inconclusive, about how many repeats would decide, None if 1000
+    would not.
     """
 
     arm: str
@@ -108,14 +110,16 @@ def verdicts(
     """Judge all comparisons of a study together, in the given order.
 
     Equivalence shown (p_equivalence < alpha): "no material difference", even where the effect is significant.
-    Else Holm-adjusted p < alpha: "helps" or "harms" by the sign. Else "inconclusive". The fixed test fold is judged
-    by `paired_t`, the re-split regime by `crossed_t`, or by `corrected_resampled_t` with `ratio` = n_test / n_train
-    for comparisons that bring no unit differences. `margin`: the least difference that matters, above zero.
+    Else Holm-adjusted p < alpha: "helps" or "harms" by the sign. Else "inconclusive". The fixed test fold is
+    judged by `paired_t`, the re-split regime by `crossed_t`, or by `corrected_resampled_t` with `ratio` =
+    n_test / n_train for comparisons that bring no unit differences. `margin`: the least difference that
+    matters, above zero.
 
-    Small studies: one repeat is inconclusive. Equal differences in all repeats are judged by the resolution of the
-    score where unit differences are given. Where they are not, the spread counts as zero: at least 3 repeats inside
-    the margin are no material difference, and outside it the p is that of the sign test, 2^(1 - R), never 0.
-    Raises ValueError for a margin that is not positive, an unknown regime, or a missing `ratio`.
+    Small studies: one repeat is inconclusive. Equal differences in all repeats are judged by the resolution
+    of the score where unit differences are given. Where they are not, the spread counts as zero: at least 3
+    repeats inside the margin are no material difference, and outside it the p is that of the sign test, 2^(1
+    - R), never 0. Raises ValueError for a margin that is not positive, an unknown regime, or a missing
+    `ratio`.
     """
     if not margin > 0:
         raise ValueError(f"margin: expected a number above 0, found {margin}")
@@ -141,9 +145,7 @@ def _estimate(c: Comparison, regime: Regime, ratio: float | None, level: float) 
     return corrected_resampled_t(c.differences, ratio, level=level)
 
 
-def _verdict(
-    c: Comparison, e: Estimate, p: float, margin: float, alpha: float, regime: Regime, count: int
-) -> Verdict:
+def _verdict(c: Comparison, e: Estimate, p: float, margin: float, alpha: float, regime: Regime, count: int) -> Verdict:
     p_equivalence = equivalence(e, margin)
     word = _word(e.effect, p, p_equivalence, alpha)
     needed = _needed(e, len(c.differences), margin, alpha, count) if word == "inconclusive" else None
@@ -179,7 +181,7 @@ def _word(effect: float, p: float, p_equivalence: float, alpha: float) -> Word:
 def _needed(e: Estimate, repeats: int, margin: float, alpha: float, count: int) -> int | None:
     if repeats < 2:
         return FIRST_LOOK
-    sd = sqrt((e.error**2 - e.shared) * repeats)
+    sd = sqrt(max(e.error**2 - e.shared, 0.0) * repeats)
     needed = repeats_needed(e.effect, sd, margin, shared=e.shared, comparisons=count, alpha=alpha)
     # The observed spread may allow a decision already where this sample was judged by a stricter rule.
     return None if needed is None else max(needed, repeats + 1)

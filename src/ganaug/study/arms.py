@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arms: what a study compares. An arm is a set written with `+`; its order does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ganaug.core.card import Recipe
+from ganaug.core.catalogue import catalogue, entry
+from ganaug.core.system import System
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.parts.labels.policies import label_policy
+
+RULES = "basic_ops"
+SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Any number of recipes, any number of transforms, at most one joint system.
+
+    `kind` is "control", "rules", "generated", "joint", "folder" or "placebo"; `baseline` the arm without its
+    generated (or learned) part, which a failed repeat counts as.
+    """
+
+    name: str
+    kind: str
+    baseline: str
+    transforms: tuple[str, ...] = ()
+    recipes: tuple[tuple[str, Recipe], ...] = ()
+    joint: str = ""
+    permuted: bool = False
+    why: str = ""
+
+    def describe(self) -> dict:
+        """Plain values that decide what the arm does."""
+        recipes = {name: {**vars(recipe), "system": str(recipe.system)} for name, recipe in self.recipes}
+        return {
+            "transforms": sorted(self.transforms),
+            "recipes": recipes,
+            "joint": self.joint,
+            "permuted": self.permuted,
+        }
+
+
+def parse_arm(given: Any, data: ImageSet) -> Arm:
+    """An Arm from "rules+acgan", a Recipe, a System, or an Arm.
+
+    Raises InputError for an unknown id (naming the nearest), for an id that is no arm, and for two joint systems.
+    """
+    if isinstance(given, Arm):
+        return given
+    if isinstance(given, Recipe):
+        return named(str(given.system), (), ((str(given.system), given),), "")
+    if isinstance(given, System):
+        recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
+        return named(given.CARD.id, (), ((given.CARD.id, recipe),), "")
+    transforms, recipes, joint = [], [], ""
+    for part in [piece.strip() for piece in str(given).split("+")]:
+        if part in ("none", ""):
+            continue
+        if part.startswith("folder:"):
+            recipes.append((part, replace(default_recipe("folder", data), params={"path": part[7:]}, plan="as is")))
+        elif part == "rules" or entry(part).kind == "transform":
+            transforms.append(part)
+        elif "sample" in entry(part).card["can"]:
+            recipes.append((part, default_recipe(part, data)))
+        elif entry(part).kind == "recipe":
+            recipes.append((part, entry(part).load().RECIPE))
+        elif "model" in entry(part).card["can"] and entry(part).kind == "system":
+            if joint:
+                raise InputError(f"arm '{given}' has two joint systems ({joint} and {part}): an arm takes one.")
+            joint = part
+        else:
+            raise InputError(f"'{part}' is a {entry(part).kind} and can't be an arm: give a system or a transform.")
+    return named(str(given), tuple(transforms), tuple(recipes), joint)
+
+
+def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Recipe], ...], joint: str) -> Arm:
+    """An Arm with its kind and baseline."""
+    for _, recipe in recipes:
+        if label_policy(recipe.labels).needs_logits and any(entry_of(t).card["on_batch"] for t in transforms):
+            raise InputError(f"arm '{name}': label policy {recipe.labels} can't follow a transform that mixes images.")
+    if recipes or joint:
+        kind = "joint" if joint else "folder" if any(n.startswith("folder:") for n, _ in recipes) else "generated"
+        return Arm(name, kind, "+".join(transforms) or "none", transforms, recipes, joint)
+    if transforms == ("rules",):
+        return Arm("rules", "rules", "none", transforms)
+    if not transforms:
+        return Arm("none", "control", "none")
+    kept = tuple(t for t in transforms if t == "rules")
+    return Arm(name, "rules", "+".join(kept) or "none", transforms)
+
+
+def entry_of(transform: str) -> Any:
+    """The catalogue entry of a transform; `rules` is the tuned basic operations."""
+    return entry(RULES if transform == "rules" else transform)
+
+
+def default_recipe(id: str, data: ImageSet) -> Recipe:
+    """How a generator is used when nothing is said.
+
+    Skewed sets are filled up to the largest class, and rows are used as they come; even sets get ten times as many
+    generated images, half of each batch.
+    """
+    counts = [n for n in data.counts().values() if n]
+    skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
+    labels = "hard" if id == "folder" else entry(id).card["labels"]
+    labels = "hard" if labels == "none" else labels  # an unconditional system is fitted one clone a class
+    return Recipe(system=id, labels=labels, plan="balance" if skewed else "x10", share=None if skewed else 0.5)
+
+
+def numbers(plan: str | int | Mapping[str, int], counts: Mapping[str, int], most: int = 500) -> dict[str, int]:
+    """Class name -> images to generate under a plan, at most `most` a class for the multiplying plans."""
+    present = {name: n for name, n in counts.items() if n}
+    if isinstance(plan, Mapping):
+        return {name: int(n) for name, n in plan.items() if n}
+    if isinstance(plan, int) or plan.isdigit():
+        return dict.fromkeys(present, int(plan))
+    if plan == "balance":
+        top = max(present.values())
+        return {name: top - n for name, n in present.items() if n < top}
+    if plan.startswith("x") and plan[1:].isdigit():
+        return {name: min(n * int(plan[1:]), most) for name, n in present.items()}
+    raise InputError(f"plan '{plan}' is unknown: use balance, x10 (a multiple), a number a class, or class=number.")
+
+
+def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
+    """The arms with `none`, `rules`, `duplicate`, every baseline, and a placebo for each generated arm."""
+    full: dict[str, Arm] = {"none": Arm("none", "control", "none"), "rules": Arm("rules", "rules", "none", ("rules",))}
+    for arm in arms:
+        if arm.baseline not in full and arm.baseline != arm.name:
+            full[arm.baseline] = Arm(arm.baseline, "control", "none", tuple(arm.baseline.split("+")))
+    generated = [arm for arm in arms if arm.recipes]
+    for arm in generated[:1]:
+        plan = replace(arm.recipes[0][1], system="duplicate", params={}, preset="", labels="hard")
+        if not str(plan.plan).startswith("as is"):
+            full["duplicate"] = Arm("duplicate", "control", "none", (), (("duplicate", plan),))
+    full |= {arm.name: arm for arm in arms}
+    for arm in generated:
+        placebo = replace(arm, name=f"placebo:{arm.name}", kind="placebo", permuted=True, why="labels permuted")
+        full[placebo.name] = placebo
+    dropped = {name for name in full if name in leave_out or (full[name].kind == "placebo" and "placebo" in leave_out)}
+    needed = {arm.baseline for arm in arms}
+    return [arm for name, arm in full.items() if name not in dropped or name in needed]
+
+
+def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]]:
+    """The catalogue's systems and transforms that suit a set, best first, each with the reason: [{id, why}]."""
+    counts = [n for n in data.counts().values() if n]
+    spec, least = data.spec, min(counts, default=0)
+    skewed = bool(counts) and max(counts) >= SKEWED * least
+    found = []
+    for item in catalogue().values():
+        if item.kind not in ("system", "transform") or task not in item.card["task"] or item.id in ("duplicate", RULES):
+            continue
+        if any(field not in spec.fields for field in item.card["needs"]) or item.card["sets"]:
+            continue
+        if item.card["channels"] == "rgb" and spec.channels != 3:
+            continue
+        rank, why = rank_of(item, skewed, least)
+        if rank:
+            found.append((rank, item.id, why))
+    return [{"id": id, "why": why} for _, id, why in sorted(found)]
+
+
+def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
+    """(rank, reason) of one entry for a set with this smallest class; rank 0 leaves it out."""
+    if item.kind == "transform":
+        return 5, "changes real images on the fly; needs no training"
+    if least < item.card["min_rows"]:
+        return 9, f"advised from {item.card['min_rows']} images a class on; the smallest class has {least}"
+    if skewed and item.id in ("smote", "bagan", "adasyn"):
+        return 1 + ("smote", "bagan", "adasyn").index(item.id), "made for skewed sets: it fills up the small classes"
+    if "label" in item.card["needs"]:
+        return 4, "makes labelled images of every class"
+    return 6, "unconditional: one model is fitted for each class"
+
+
+def choose(data: ImageSet) -> tuple[list[str], str]:
+    """The arms a study takes when the user names none, and a sentence that says why."""
+    counts = [n for n in data.counts().values() if n]
+    skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
+    if skewed:
+        ratio = max(counts) / min(counts)
+        return [
+            "smote",
+            "rules+smote",
+            "rules+bagan",
+        ], f"The largest class is {ratio:.0f} times the smallest, so methods that fill up small classes were tried."
+    return ["rules+cutout", "rules+cutmix", "rules+low_data_gan"], (
+        f"The classes are about even with {min(counts, default=0)} or more images each, so stronger transforms and a "
+        "generator for small sets were tried on top of the rules."
+    )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rows train and which test, for every training size and repeat of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganaug.core.seeding import derive
+from ganaug.data.image_set import ImageSet
+from ganaug.data.splits import few_shot
+from ganaug.data.view import TrainView
+from ganaug.study.resplit import resplit_plan
+from ganaug.study.verdict import Regime
+
+TEST_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of one repeat: `train` for the arm, `pool` the rest of the training fold, `test` for the scores only."""
+
+    train: np.ndarray
+    pool: np.ndarray
+    test: np.ndarray
+    seed: int
+
+
+def regime_of(data: ImageSet) -> Regime:
+    """A test fold that the source states is kept; otherwise each repeat splits anew."""
+    return "fixed test fold" if len(data.in_fold("test")) else "re-split"
+
+
+def fold(
+    data: ImageSet, shots: int | None, repeat: int, *, repeats: int, seed: int, cut: Mapping[str, int] | None = None
+) -> Fold:
+    """The rows of one repeat, a pure function of its arguments.
+
+    Subsets are nested over `shots`. `cut` reduces the named classes to a number of images, another draw a repeat.
+    Rows of unknown label never train or test a learner. Raises InputError when there are more shots than images.
+    """
+    assert data.label is not None
+    own = derive(seed, "repeat", repeat) % 2**31
+    labelled = data.label >= 0
+    if regime_of(data) == "fixed test fold":
+        train_all, test = data.in_fold("train", "val"), data.in_fold("test")
+    else:
+        rows = np.flatnonzero(labelled)
+        groups = data.group[rows] if data.group is not None else None
+        plan = resplit_plan(data.label[rows], groups, repeat + 1, TEST_SHARE, derive(seed, "split") % 2**31)
+        train_all, test = rows[plan[repeat][0]], rows[plan[repeat][1]]
+    train_all, test = train_all[labelled[train_all]], test[labelled[test]]
+    view = data.select(train_all)
+    chosen = np.arange(len(view))
+    if cut:
+        chosen = few_shot(view, cut, own)
+    if shots is not None:
+        chosen = chosen[few_shot(view.select(chosen), shots, own)]
+    return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
+
+
+def training_view(data: ImageSet, rows: np.ndarray) -> TrainView:
+    """The only data a system sees in a repeat: the training rows, with the unlabelled ones as a pool beside them."""
+    view = TrainView.of(data.but(fold=None), rows)
+    assert data.label is not None
+    held_out = np.zeros(len(data), bool)
+    held_out[data.in_fold("test")] = True
+    unknown = np.flatnonzero((data.label < 0) & ~held_out)
+    if len(unknown) and "unlabelled" not in view.others:
+        pool = data.select(unknown).but(fold=None, label=None, others={})
+        return view.but(others={**view.others, "unlabelled": pool})  # type: ignore[return-value]
+    return view

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a set holds, what is wrong with it, and which systems suit it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ganaug.audit.leaks import duplicates, leaks
+from ganaug.data.image_set import ImageSet
+from ganaug.data.load import load
+from ganaug.study.arms import SKEWED, suiting
+
+FEW = 20
+MOST = 5000
+
+
+def inspect(data: Any) -> dict:
+    """Counts, sizes, bands, duplicates, leaks, fitting systems and warnings, as plain values.
+
+    `data` is anything `ganaug.load` takes. At most 5,000 images a fold are compared for duplicates and leaks.
+    """
+    data = load(data)
+    height, width, channels = data.image.shape
+    train = data.select(data.in_fold("train", "val")) if data.fold is not None else data
+    found: dict[str, Any] = {
+        "name": data.name,
+        "rows": len(data),
+        "folds": fold_sizes(data),
+        "size": "mixed" if height is None else f"{height}x{width}",
+        "channels": channels,
+        "dtype": str(data.image.dtype),
+        "bands": list(data.bands),
+        "fields": sorted(data.spec.fields),
+        "counts": train.counts(),
+        "unlabelled": 0 if data.label is None else int((data.label < 0).sum()),
+        "fingerprint": data.fingerprint(),
+        "duplicates": {},
+        "leaks": {},
+    }
+    if height is not None:
+        found |= compared(data, train)
+    found["suits"] = suiting(train) if data.label is not None else []
+    found["warnings"] = warnings_on(found, train)
+    return found
+
+
+def fold_sizes(data: ImageSet) -> dict[str, int]:
+    """Rows of each fold that the source states."""
+    return {} if data.fold is None else {name: len(data.in_fold(name)) for name in ("train", "val", "test")}
+
+
+def compared(data: ImageSet, train: ImageSet) -> dict:
+    """Duplicates in the training fold and leaks into the test fold."""
+    some = train.batch(np.arange(min(len(train), MOST))).image
+    test = data.in_fold("test")[:MOST]
+    between = leaks(some, data.batch(test).image) if len(test) else {}
+    return {"duplicates": dict(duplicates(some)), "leaks": dict(between)}
+
+
+def warnings_on(found: dict, train: ImageSet) -> list[str]:
+    """What a user should know before starting."""
+    said = []
+    counts = found["counts"]
+    if not counts:
+        said.append("There are no labels: only unconditional systems apply, and a study needs labels.")
+    small = [f"{name} ({n})" for name, n in counts.items() if n < FEW]
+    if small:
+        said.append(
+            f"Fewer than {FEW} training images: {', '.join(small[:8])}. Generators tend to copy or collapse there."
+        )
+    present = [n for n in counts.values() if n]
+    if present and max(present) >= SKEWED * min(present):
+        said.append(
+            f"The largest class is {max(present) / min(present):.1f} times the smallest: judge by balanced accuracy."
+        )
+    if found["size"] == "mixed":
+        said.append("The images have different sizes: most systems need --size.")
+    if found["leaks"].get("exact") or found["leaks"].get("near"):
+        said.append(found["leaks"].get("sentence", "Test images stand in the training fold too."))
+    return said

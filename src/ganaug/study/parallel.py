@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs over workers: joblib on one machine, or its Ray or Dask backend on a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ganaug.data.errors import InputError
+
+
+def run_all(
+    function: Callable,
+    data: Any,
+    jobs: Sequence[Any],
+    rest: Sequence[Any],
+    workers: int,
+    backend: str,
+    what: str,
+    log: Callable[[int, int, str, float], None] | None,
+) -> list:
+    """`function(data, job, *rest)` for every job, in the order of the jobs; one thread a worker."""
+    from joblib import Parallel, delayed, parallel_config
+
+    register(backend)
+    done, started = [], time.monotonic()
+    calls = (delayed(numbered)(i, function, data, job, rest) for i, job in enumerate(jobs))
+    with parallel_config(backend=backend, n_jobs=workers, inner_max_num_threads=1 if backend == "loky" else None):
+        for i, result in Parallel(return_as="generator_unordered")(calls):
+            done.append((i, result))
+            if log is not None:
+                each = (time.monotonic() - started) / len(done)
+                log(len(done), len(jobs), what, each * (len(jobs) - len(done)))
+    return [result for _, result in sorted(done, key=lambda pair: pair[0])]
+
+
+def numbered(i: int, function: Callable, data: Any, job: Any, rest: Sequence[Any]) -> tuple[int, Any]:
+    """A result with the number of its job, because results come back as they finish."""
+    return i, function(data, job, *rest)
+
+
+def register(backend: str) -> None:
+    """Make a cluster's backend known to joblib; InputError that names the extra when it is not installed."""
+    if backend != "ray":
+        return
+    try:
+        from ray.util.joblib import register_ray
+    except ImportError:
+        raise InputError("backend ray needs Ray: install it with `pip install 'ganaug[cluster]'`.") from None
+    register_ray()

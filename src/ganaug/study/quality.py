@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Realism and diversity of one cell's images, by features of a network trained on the training fold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ganaug.core.loop import Budget
+from ganaug.data.image_set import ImageSet
+from ganaug.metrics.extractors import NetworkFeatures
+from ganaug.metrics.report import quality
+from ganaug.study.folds import Fold, training_view
+from ganaug.study.source import MixedSource
+from ganaug.tasks.classification import Classifier
+
+JUDGE_STEPS = 600
+MOST = 1000
+
+
+def measure_quality(data: ImageSet, fold: Fold, made: ImageSet, fake: Any, real: Any) -> dict:
+    """Distances and coverage against real training-fold images that the generator did not see, where there are enough.
+
+    The judge is the small network of the classification task, trained on the training fold; it never sees the test
+    fold, and its distances are not FID.
+    """
+    whole = training_view(data, np.sort(np.concatenate([fold.train, fold.pool])))
+    learner = Classifier()
+    source = MixedSource(whole, [], [], batch_size=learner.batch_size, steps=JUDGE_STEPS, seed=fold.seed)
+    features = NetworkFeatures(
+        learner.fit(source, Budget(JUDGE_STEPS), fold.seed), f"small CNN trained on {len(whole)} training images"
+    )
+    unseen = fold.pool if len(fold.pool) >= 100 else fold.train
+    reference = data.batch(np.random.default_rng(fold.seed).permutation(unseen)[:MOST])
+    found = quality(
+        features(reference.image),
+        features(fake.image),
+        extractor=features.name,
+        real_labels=reference.label,
+        fake_labels=fake.label,
+    )
+    found["reference"] = "unseen training-fold images" if len(fold.pool) >= 100 else "the training images themselves"
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()}

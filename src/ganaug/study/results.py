@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a study found, as plain data: cells, verdicts, controls, audit, and the sentences that sum it up."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganaug.audit.leaks import leaks
+from ganaug.core.catalogue import catalogue
+from ganaug.data.image_set import ImageSet
+from ganaug.study import advice
+from ganaug.study.arms import Arm
+from ganaug.study.folds import regime_of
+from ganaug.study.statistics import cluster_bootstrap
+from ganaug.study.verdict import Comparison, Verdict, verdicts
+
+if TYPE_CHECKING:
+    from ganaug.study.study import Study
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scipy")
+
+
+def collect(
+    study: Study,
+    data: ImageSet,
+    arms: Sequence[Arm],
+    saturation: Mapping[str, Any],
+    made: Sequence[dict],
+    cells: Sequence[dict],
+    fingerprint: str,
+    started: float,
+) -> dict:
+    """The content of `results.json`."""
+    judged = judge(study, data, arms, cells)
+    placebos = judge_placebos(study, data, arms, cells)
+    return {
+        "manifest": manifest(study, data, saturation, fingerprint, started),
+        "summary": {
+            "headline": advice.headline(judged, arms),
+            "why_arms": study._why,
+            "advice": advice.paragraph(judged, placebos, arms, saturation, made),
+        },
+        "arms": [describe(arm) for arm in arms],
+        "saturation": {k: v for k, v in saturation.items() if k != "rules"},
+        "cells": [{k: v for k, v in cell.items() if k != "units"} for cell in cells],
+        "verdicts": judged,
+        "placebos": placebos,
+        "generators": [{k: v for k, v in m.items() if k not in ("trace", "grid")} for m in made],
+        "audit": {"leaks": leak_facts(data)},
+        "grids": [
+            {"arm": m["arm"], "file": m["grid"], "caption": caption(m)}
+            for m in made
+            if m.get("grid") and m["repeat"] == 0
+        ],
+    }
+
+
+def describe(arm: Arm) -> dict:
+    """An arm for the report."""
+    known = catalogue()
+    ids = [*arm.transforms, *(str(r.system) for _, r in arm.recipes), *([arm.joint] if arm.joint else [])]
+    titles = [known[i].card["title"] if i in known else i for i in ids]
+    plans = [f"{r.plan}, labels {r.labels}" for _, r in arm.recipes]
+    return {
+        "arm": arm.name,
+        "kind": arm.kind,
+        "baseline": arm.baseline,
+        "title": " + ".join(titles) or "real images only",
+        "why": arm.why or "; ".join(plans),
+    }
+
+
+def caption(made: Mapping[str, Any]) -> str:
+    """What a grid shows."""
+    size = "" if made["shots"] is None else f" with {made['shots']} training images a class"
+    shown = "four real, four generated, and the training image nearest to each of these"
+    return f"{made['arm']}{size}: a row a class; {shown}."
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------
+
+
+def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> list[dict]:
+    """Every arm against its baseline and against the rules; one Holm family for the whole study."""
+    names = {arm.name for arm in arms}
+    pairs = []
+    for arm in arms:
+        if arm.kind in ("control", "placebo"):
+            continue
+        against = [arm.baseline, *(["rules"] if arm.baseline != "rules" and arm.name != "rules" else [])]
+        pairs += [(arm.name, other) for other in against if other in names]
+    return compared(study, data, pairs, cells)
+
+
+def judge_placebos(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> list[dict]:
+    """The placebos against the baselines of their arms, a family of their own."""
+    pairs = [(arm.name, arm.baseline) for arm in arms if arm.kind == "placebo"]
+    return compared(study, data, pairs, cells)
+
+
+def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cells: Sequence[dict]) -> list[dict]:
+    """Verdicts on pairs of arms at every training size."""
+    table = {(c["arm"], c["shots"], c["repeat"]): c for c in cells}
+    asked = [comparison(study, data, table, a, b, shots) for shots in study.sizes for a, b in pairs]
+    if not asked:
+        return []
+    judged = verdicts(asked, margin=study.margin, alpha=study.alpha, regime=regime_of(data))
+    return [as_json(verdict, c, study.seed) for verdict, c in zip(judged, asked, strict=True)]
+
+
+def comparison(
+    study: Study, data: ImageSet, table: Mapping[tuple, dict], arm: str, against: str, shots: int | None
+) -> Comparison:
+    """Paired differences of two arms: one a repeat, and one a test image and repeat."""
+    rows = [study.fold(data, shots, repeat).test for repeat in range(study.repeats)]
+    tested = np.unique(np.concatenate(rows))
+    units = np.full((study.repeats, len(tested)), np.nan)
+    for repeat, own in enumerate(rows):
+        a, b = table[arm, shots, repeat], table[against, shots, repeat]
+        units[repeat, np.searchsorted(tested, own)] = np.subtract(a["units"], b["units"])
+    differences = np.array(
+        [table[arm, shots, r]["score"] - table[against, shots, r]["score"] for r in range(study.repeats)]
+    )
+    groups = data.group[tested] if data.group is not None else None
+    return Comparison(arm, against, shots, differences, units, groups)
+
+
+def as_json(verdict: Verdict, c: Comparison, seed: int) -> dict:
+    """A verdict as plain data, with the bootstrap interval over test images beside it."""
+    plain = {**asdict(verdict), "sentence": verdict.sentence()}
+    groups = np.arange(c.unit_differences.shape[1]) if c.groups is None else c.groups  # type: ignore[union-attr]
+    low, high = cluster_bootstrap(c.unit_differences, groups, seed)
+    return {**plain, "bootstrap_low": float(low), "bootstrap_high": float(high)}
+
+
+# --- what was measured, on what ---------------------------------------------------------------------------------
+
+
+def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str, started: float) -> dict:
+    """Enough to run the study again."""
+    from ganaug import __version__
+    from ganaug.study.study import machine
+
+    height, width, channels = data.image.shape
+    first = study.fold(data, study.sizes[-1], 0)
+    assert data.label is not None
+    return {
+        "version": __version__,
+        "command": study.command or " ".join(sys.argv),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": time.time() - started,
+        "data": {
+            "name": data.name,
+            "fingerprint": fingerprint,
+            "rows": len(data),
+            "train_rows": len(first.train) + len(first.pool),
+            "test_rows": len(first.test),
+            "classes": list(data.classes),
+            "counts": data.select(first.train).counts(),
+            "channels": channels,
+            "height": height,
+            "width": width,
+        },
+        "task": study.task if isinstance(study.task, str) else type(study.task).__name__,
+        "learner": getattr(study.learner, "name", type(study.learner).__name__),
+        "regime": regime_of(data),
+        "steps": saturation["chosen"],
+        "strength": saturation["strength"],
+        "shots": study.sizes,
+        "cut": dict(study.cut or {}),
+        "repeats": study.repeats,
+        "margin": study.margin,
+        "alpha": study.alpha,
+        "tuning_trials": 1,
+        "generator_steps": study.generator_steps,
+        "seeds": [study.fold(data, study.sizes[-1], r).seed for r in range(study.repeats)],
+        "workers": study.workers,
+        "machine": machine(),
+        "versions": {name: found for name in LIBRARIES if (found := installed(name))},
+    }
+
+
+def installed(name: str) -> str:
+    """The version of an installed library, or nothing."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def leak_facts(data: ImageSet, most: int = 5000) -> dict:
+    """Images that stand in both folds of a given split; a re-split study keeps groups together by itself."""
+    train, test = data.in_fold("train", "val"), data.in_fold("test")
+    if not len(test):
+        return {}
+    rng = np.random.default_rng(0)
+    train, test = (np.sort(rng.permutation(rows)[:most]) for rows in (train, test))
+    groups = (data.group[train], data.group[test]) if data.group is not None else (None, None)
+    return dict(leaks(data.batch(train).image, data.batch(test).image, *groups))

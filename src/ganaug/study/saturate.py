@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long and how strongly the baseline must be trained before a comparison with it is fair.
+
+An under-trained baseline makes any extra look helpful. So before any arm runs, the rules arm is trained at several
+strengths and lengths on the training fold alone; all arms then use the length at which it stopped improving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ganaug.core.loop import Budget
+from ganaug.core.protocols import Learner
+from ganaug.core.seeding import derive
+from ganaug.data.image_set import ImageSet
+from ganaug.study.arms import Arm
+from ganaug.study.cache import Cache
+from ganaug.study.cells import fitted_transforms
+from ganaug.study.folds import Fold, training_view
+from ganaug.study.source import MixedSource
+
+LENGTHS = (200, 400, 800, 1600)
+LONGER = 3200
+TRIAL_STEPS = 400
+TRIALS = 3
+MOST_VALIDATION = 1000
+STRENGTHS: dict[str, dict[str, Any]] = {
+    "weak": {"strength": 0.5},
+    "medium": {"strength": 1.0},
+    "strong": {"strength": 2.0},
+    "medium with mirrored images": {"strength": 1.0, "flip_h": True},
+    "medium with all flips and quarter turns": {"strength": 1.0, "flip_h": True, "flip_v": True, "turn": True},
+}
+NONE, RULES = Arm("none", "control", "none"), Arm("rules", "rules", "none", ("rules",))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a baseline on part of the training fold, scored on the rest of it."""
+
+    arm: Arm
+    strength: str
+    steps: int
+    trial: int
+    fold: Fold
+
+    def describe(self) -> dict:
+        """Plain values for the cell's key."""
+        return {"arm": self.arm.name, "rules": STRENGTHS[self.strength], "steps": self.steps, "seed": self.fold.seed}
+
+
+def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
+    """A split inside the training fold: the pool validates where it is large enough, else a held-out part.
+
+    The test rows of the result are validation rows of the training fold.
+    """
+    seed = derive(fold.seed, "saturation", trial) % 2**31
+    if len(fold.pool) >= max(50, 5 * len(data.classes)):
+        chosen = np.random.default_rng(seed).permutation(fold.pool)[:MOST_VALIDATION]
+        return Fold(fold.train, fold.pool[:0], np.sort(chosen), seed)
+    held, rest = training_view(data, fold.train).holdout(0.3, seed)
+    position = {int(i): row for i, row in zip(data.index[fold.train], fold.train, strict=True)}  # type: ignore[index]
+    rows = [np.array([position[int(i)] for i in part.index]) for part in (rest, held)]  # type: ignore[union-attr]
+    return Fold(rows[0], fold.pool[:0], rows[1], seed)
+
+
+def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> float:
+    """The validation score of one trial; a stored one is read."""
+    key = cache.key("saturation", trial.describe())
+    stored = cache.get(key)
+    if stored is not None:
+        return stored
+    torch.set_num_threads(1)
+    view = training_view(data, trial.fold.train)
+    transforms = fitted_transforms(trial.arm, STRENGTHS[trial.strength], view)
+    size = getattr(learner, "batch_size", 32)
+    source = MixedSource(view, [], transforms, batch_size=size, steps=trial.steps, seed=trial.fold.seed)
+    model = learner.fit(source, Budget(trial.steps), trial.fold.seed)
+    score = learner.score(model, data.select(trial.fold.test)).main
+    cache.put(key, score)
+    return score
+
+
+Runner = Callable[[Sequence[Trial]], list[float]]
+
+
+def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | None) -> dict:
+    """Choose the strength of the rules, then the length for all arms; the curve and a sentence for the report.
+
+    `folds` are inner folds. A length is enough when twice of it brings less than half the margin, for the rules and
+    for no augmentation alike. A given `steps` is kept, and judged.
+    """
+    trials = [Trial(RULES, name, TRIAL_STEPS, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
+    by_strength = dict(zip(STRENGTHS, grouped(run(trials), len(folds)), strict=True))
+    strength = max(by_strength, key=lambda name: float(np.mean(by_strength[name])))
+    curve = [{"arm": "rules", "strength": s, "steps": TRIAL_STEPS, "scores": v} for s, v in by_strength.items()]
+    lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n <= steps), steps, 2 * steps})
+    points = measure(lengths, strength, folds, run)
+    if steps is None and not enough(points, margin, lengths[-2]):
+        points += measure([LONGER], strength, folds, run)
+        lengths.append(LONGER)
+    chosen = steps if steps is not None else shortest(points, margin, lengths)
+    known = {(p["arm"], p["strength"], p["steps"]) for p in points}
+    curve = [p for p in curve if (p["arm"], p["strength"], p["steps"]) not in known] + points
+    saturated = enough(points, margin, chosen)
+    return {
+        "chosen": chosen,
+        "strength": strength,
+        "rules": STRENGTHS[strength],
+        "saturated": saturated,
+        "sentence": sentence(chosen, strength, saturated, points, margin),
+        "curve": curve,
+    }
+
+
+def measure(lengths: Sequence[int], strength: str, folds: Sequence[Fold], run: Runner) -> list[dict]:
+    """Points of the saturation curve for the rules and for no augmentation."""
+    asked = [(arm, n) for arm in (NONE, RULES) for n in lengths]
+    trials = [Trial(arm, strength, n, i, fold) for arm, n in asked for i, fold in enumerate(folds)]
+    scores = grouped(run(trials), len(folds))
+    return [
+        {"arm": arm.name, "strength": strength if arm is RULES else "", "steps": n, "scores": values}
+        for (arm, n), values in zip(asked, scores, strict=True)
+    ]
+
+
+def grouped(scores: Sequence[float], size: int) -> list[list[float]]:
+    """Consecutive groups of equal size."""
+    return [list(scores[i : i + size]) for i in range(0, len(scores), size)]
+
+
+def enough(points: Sequence[dict], margin: float, steps: int) -> bool:
+    """Whether no longer training brings half the margin or more over `steps`, for any baseline."""
+    return all(gain(points, arm, steps) < margin / 2 for arm in ("none", "rules"))
+
+
+def gain(points: Sequence[dict], arm: str, steps: int) -> float:
+    """The best mean score of longer trainings minus that at `steps`; 0 when none was longer."""
+    mean = {p["steps"]: float(np.mean(p["scores"])) for p in points if p["arm"] == arm}
+    return max((score - mean[steps] for n, score in mean.items() if n > steps), default=0.0)
+
+
+def shortest(points: Sequence[dict], margin: float, lengths: Sequence[int]) -> int:
+    """The shortest length that is enough; the longest tried when none is."""
+    return next((n for n in lengths if enough(points, margin, n)), lengths[-1])
+
+
+def sentence(chosen: int, strength: str, saturated: bool, points: Sequence[dict], margin: float) -> str:
+    """What the saturation check found, in words."""
+    rise = max(gain(points, arm, chosen) for arm in ("none", "rules"))
+    longer = [p["steps"] for p in points if p["steps"] > chosen]
+    if not longer:
+        return (
+            f"All arms train for {chosen} updates, the longest tried; the baseline may still improve, so read gains "
+            "of generated arms with care."
+        )
+    if saturated:
+        return (
+            f"All arms train for {chosen} updates with rules of {strength} strength: longer training improved the "
+            f"baseline by less than {50 * margin:.1f} points, so it is not under-trained."
+        )
+    return (
+        f"The baseline is under-trained at {chosen} updates: longer training improves it by {100 * rise:.1f} points, "
+        "so part of any gain below is only more training. Leave the length to ganaug or raise it."
+    )
+
+
+def inner_folds(fold_of: Callable[[int], Fold], data: ImageSet) -> list[Fold]:
+    """The inner folds of the first repeats."""
+    return [replace(inner_fold(fold_of(i), data, i)) for i in range(TRIALS)]

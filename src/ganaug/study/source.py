@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every downstream learner trains on: real and generated rows mixed, transformed, then labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganaug.core.card import Recipe
+from ganaug.core.seeding import derive
+from ganaug.core.system import System
+from ganaug.data.batch import Batch
+from ganaug.data.image_set import ImageSet
+from ganaug.data.spec import Spec
+from ganaug.data.view import TrainView
+from ganaug.parts.labels.policies import known, label_policy
+from ganaug.parts.samplers import shuffled
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The images of one recipe."""
+
+    images: ImageSet
+    recipe: Recipe
+
+
+class MixedSource:
+    """Batches that are a pure function of (seed, t).
+
+    A batch holds `share` generated rows of each recipe, or rows as they come from real and generated ones thrown
+    together where a recipe's share is None. Transforms act on all rows, batch mixers last. Generated rows have
+    `row` -1.
+    """
+
+    def __init__(
+        self,
+        real: TrainView,
+        generated: Sequence[Generated],
+        transforms: Sequence[System],
+        *,
+        batch_size: int,
+        steps: int,
+        seed: int,
+    ):
+        self.real, self.generated, self.transforms = real, list(generated), list(transforms)
+        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.spec: Spec = real.spec
+        self.classes = len(self.spec.classes)
+        self.policies = [label_policy(g.recipe.labels) for g in self.generated]
+        self.outputs = self.classes + max((p.extra for p in self.policies), default=0)
+
+    def batch(self, t: int) -> Batch:
+        """Rows of update t, transformed, with soft labels of `outputs` classes."""
+        batch = self.mixed(t)
+        for i, transform in enumerate(self.transforms):
+            batch = transform.augment(batch, seed=derive(self.seed, "transform", i, t))
+        return batch
+
+    def mixed(self, t: int) -> Batch:
+        """Real and generated rows before any transform."""
+        counts = self.shares(t)
+        parts = [self.labelled(self.real, counts[0], t, None)]
+        parts += [
+            self.labelled(g.images, n, t, i) for i, (g, n) in enumerate(zip(self.generated, counts[1:], strict=True))
+        ]
+        return Batch.cat([part for part in parts if len(part)])
+
+    def shares(self, t: int) -> list[int]:
+        """How many rows of the batch are real and of each recipe."""
+        rng = np.random.default_rng([self.seed % 2**32, 5, t])
+        wanted = []
+        for g in self.generated:
+            share = g.recipe.share
+            if share is None:
+                union = len(self.real) + sum(len(other.images) for other in self.generated)
+                wanted.append(rng.binomial(self.batch_size, len(g.images) / max(union, 1)))
+            else:
+                reached = min(1.0, (t + 1) / max(g.recipe.ramp * self.steps, 1))
+                wanted.append(round(self.batch_size * share * reached / len(self.generated)))
+        return [
+            self.batch_size - sum(wanted),
+            *(n if len(g.images) else 0 for n, g in zip(wanted, self.generated, strict=True)),
+        ]
+
+    def labelled(self, data: ImageSet, n: int, t: int, recipe: int | None) -> Batch:
+        """n rows of a set with soft labels and `row` (-1 - recipe for generated ones)."""
+        if n <= 0:
+            return Batch()
+        stream = derive(self.seed, "rows", recipe) % 2**32
+        batch = data.batch(shuffled(data, n, stream, t))
+        if recipe is None:
+            soft = known(batch, self.classes)
+        elif self.policies[recipe].needs_logits:
+            soft = torch.zeros(n, self.classes)  # asked for at every update, in `target`
+        else:
+            soft, _ = self.policies[recipe].target(batch, self.classes, None)
+        soft = F.pad(soft, (0, self.outputs - soft.shape[1]))
+        row = batch.row if recipe is None else torch.full((n,), -1 - recipe)
+        return Batch(image=batch.image, label=batch.label, soft_label=soft, index=batch.index, row=row)
+
+    def target(
+        self, batch: Batch, logits: Float[Tensor, "b k"], t: int
+    ) -> tuple[Float[Tensor, "b k"], Float[Tensor, " b"]]:
+        """Soft labels and weights; policies that look at the logits are asked here."""
+        assert batch.soft_label is not None and batch.row is not None
+        soft, weight = batch.soft_label.clone(), torch.ones(len(batch))
+        for i, policy in enumerate(self.policies):
+            rows = torch.nonzero(batch.row == -1 - i).flatten()
+            if policy.needs_logits and len(rows):
+                made, _ = policy.target(batch.select(rows), self.classes, logits[rows])
+                soft[rows] = F.pad(made, (0, soft.shape[1] - made.shape[1]))
+            if policy.name == "none":
+                weight[rows] = 0.0
+        return soft, weight
+
+    def table(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """About n rows of flattened pixels, labels and weights; a soft label becomes one weighted row a class."""
+        rows, labels, weights = [], [], []
+        for t in range(-(-n // self.batch_size)):
+            batch = self.batch(t)
+            assert batch.image is not None and batch.soft_label is not None
+            soft, weight = self.target(batch, batch.soft_label, t)
+            row, label = torch.nonzero(soft * weight[:, None] > 0, as_tuple=True)
+            rows.append(batch.image.flatten(1)[row].numpy())
+            labels.append(label.numpy())
+            weights.append((soft * weight[:, None])[row, label].numpy())
+        return np.concatenate(rows), np.concatenate(labels), np.concatenate(weights)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Study: the same downstream learner with and without each arm, on equal terms, and what that says."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganaug.core.protocols import Learner
+from ganaug.core.requirements import missing
+from ganaug.core.run_folder import read_json, write_json
+from ganaug.data.checks import require_classes
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.write import write
+from ganaug.study import results, saturate
+from ganaug.study.arms import Arm, choose, parse_arm, with_controls
+from ganaug.study.cache import Cache
+from ganaug.study.cells import LearnerJob, as_baseline, run_learner
+from ganaug.study.folder_arm import refuse_test_copies
+from ganaug.study.folds import Fold, fold, regime_of, training_view
+from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
+from ganaug.study.parallel import run_all
+from ganaug.tasks.classification import Classifier
+
+StudyLog = Callable[[int, int, str, float], None]
+CONTROLS = ("none", "rules", "duplicate", "placebo")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished study: its folder and the content of its `results.json`."""
+
+    folder: Path
+    results: Mapping[str, Any]
+
+    @property
+    def verdicts(self) -> list[dict]:
+        """One entry a comparison: arm, against, shots, verdict, effect, low, high, p, repeats, ..."""
+        return self.results["verdicts"]
+
+    def __str__(self) -> str:
+        return "\n".join([self.results["summary"]["headline"], *(v["sentence"] for v in self.verdicts)])
+
+
+@dataclass(kw_only=True)
+class Study:
+    """Does it help? Arms x training sizes x repeats, with controls, equal updates and an interval.
+
+    Parameters
+    ----------
+    arms : "rules+acgan", ids, Recipes or Systems; None lets the study pick arms that suit the set and say why.
+    task : "classification", or any Learner.
+    shots : training images a class (one number or several); None uses the whole training fold.
+    repeats : paired repeats; each draws new training rows and seeds, the same for all arms.
+    margin : the least difference that matters, on the scale of the score (0.01 = one point).
+    steps : updates of the classifier for every arm; None trains until the baseline stops improving.
+    generator_steps : training steps of each generator (default 1,000).
+    cut : class name -> number of training images to keep, another draw a repeat.
+    leave_out : controls to switch off by name: none, rules, duplicate, placebo.
+    workers, backend : joblib's; one thread a worker.
+
+    `run` raises InputError for data or arms that can't be studied.
+    """
+
+    arms: Sequence[Any] | None = None
+    task: str | Learner = "classification"
+    shots: int | Sequence[int] | None = None
+    repeats: int = 5
+    seed: int = 0
+    margin: float = 0.01
+    alpha: float = 0.05
+    steps: int | None = None
+    generator_steps: int | None = None
+    cut: Mapping[str, int] | None = None
+    leave_out: Sequence[str] = ()
+    workers: int = 1
+    backend: str = "loky"
+    command: str = ""
+    _why: str = field(default="", init=False, repr=False)
+
+    # --- the plan ---------------------------------------------------------------------------------------------
+
+    @property
+    def sizes(self) -> list[int | None]:
+        """Training sizes in rising order."""
+        several = [self.shots] if self.shots is None or isinstance(self.shots, int) else list(self.shots)
+        return sorted(several, key=lambda n: -1 if n is None else n)
+
+    @property
+    def learner(self) -> Learner:
+        """The downstream recipe."""
+        if isinstance(self.task, str) and self.task != "classification":
+            raise InputError(f"there is no task '{self.task}': classification is the one there is.")
+        return Classifier() if isinstance(self.task, str) else self.task
+
+    def fold(self, data: ImageSet, shots: int | None, repeat: int) -> Fold:
+        """The rows of one repeat."""
+        return fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut)
+
+    def plan(self, data: ImageSet) -> list[Arm]:
+        """Every arm with its controls, after checking that the data and the arms fit together."""
+        self.check(data)
+        first = data.select(self.fold(data, self.sizes[0], 0).train)
+        given = self.arms
+        if not given:
+            given, self._why = choose(first)
+        arms = with_controls([parse_arm(a, first) for a in given], self.leave_out)
+        for arm in arms:
+            for _, recipe in arm.recipes:
+                if recipe.system != "folder":
+                    problems = missing(system_of(recipe), training_view(first, np.arange(len(first))))
+                    if problems:
+                        raise InputError(problems[0])
+        return arms
+
+    def check(self, data: ImageSet) -> None:
+        """InputError for what can't be studied."""
+        if self.repeats < 1:
+            raise InputError(f"repeats must be at least 1, found {self.repeats}.")
+        if self.workers < 1:
+            raise InputError(f"workers must be at least 1, found {self.workers}.")
+        if not self.margin > 0:
+            raise InputError(f"margin must be above 0, found {self.margin}.")
+        for name, value in (("steps", self.steps), ("generator_steps", self.generator_steps)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, found {value}.")
+        for name in self.leave_out:
+            if name not in CONTROLS:
+                raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
+        require_classes(data)
+        if data.image.shape[0] is None:
+            raise InputError("the images have different sizes: pass --size 64 (resize), or --size 64 --fit pad.")
+
+    # --- the run ----------------------------------------------------------------------------------------------
+
+    def run(self, data: ImageSet, folder: str | Path, *, resume: bool = False, log: StudyLog | None = None) -> Results:
+        """Run every cell that is not stored yet, judge, and write `results.json` and the images into the folder."""
+        started, folder = time.time(), Path(folder)
+        arms = self.plan(data)
+        refuse_test_copies(arms, data, self.sizes, self.repeats, self.fold)
+        fingerprint = data.fingerprint()
+        self.claim(folder, fingerprint, resume)
+        cache = Cache(folder, json.dumps([fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]))
+        go = self.runner(data, cache, log)
+        found = self.saturated(data, go)
+        made = go("making images", run_generator, self.generator_jobs(data, arms), cache)
+        cells = go(
+            "training classifiers", run_learner, self.learner_jobs(data, arms, found, cache), self.learner, cache
+        )
+        cells = counted_as_baseline(cells, made, arms)
+        content = results.collect(self, data, arms, found, made, cells, fingerprint, started)
+        write_json(folder / "results.json", content)
+        self.hand_out(data, arms, cache, folder)
+        return Results(folder, content)
+
+    def repeats_matter(self, data: ImageSet) -> Any:
+        """What the folds depend on besides the seed."""
+        return [regime_of(data), dict(self.cut or {})]
+
+    def claim(self, folder: Path, fingerprint: str, resume: bool) -> None:
+        """Take a new or own folder; a folder with other content, or of another data set, is refused."""
+        own = {"kind": "study", "data": fingerprint, "seed": self.seed}
+        file = folder / "study.json"
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not (resume and file.is_file()):
+                raise InputError(
+                    f"{folder} exists and is not empty: choose another output folder, or go on with that study by "
+                    "--resume."
+                )
+            if read_json(file) != own:
+                raise InputError(f"{folder} holds a study of other data or another seed: choose another folder.")
+            return
+        write_json(file, own)
+
+    def runner(self, data: ImageSet, cache: Cache, log: StudyLog | None) -> Callable[..., list]:
+        """A function that runs jobs of one kind on the workers, in order of the jobs."""
+
+        def go(what: str, function: Callable, jobs: Sequence[Any], *rest: Any) -> list:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return run_all(function, data, jobs, rest, self.workers, self.backend, what, log)
+
+        return lambda what, function, jobs, *rest: go(what, function, jobs, *(rest or (self.learner, cache)))
+
+    def saturated(self, data: ImageSet, go: Callable[..., list]) -> dict:
+        """The length for all arms and the strength of the rules, found on the training fold."""
+        folds = saturate.inner_folds(lambda repeat: self.fold(data, self.sizes[-1], repeat % self.repeats), data)
+        return saturate.saturate(
+            folds, lambda trials: go("checking the baseline", saturate.run_trial, trials), self.margin, self.steps
+        )
+
+    def generator_jobs(self, data: ImageSet, arms: Sequence[Arm]) -> list[GeneratorJob]:
+        """One job for each different recipe, training size and repeat; placebos use the same images."""
+        recipes = {name: recipe for arm in arms for name, recipe in arm.recipes}
+        return [
+            GeneratorJob(name, recipe, shots, repeat, self.generator_steps, self.fold(data, shots, repeat))
+            for shots in self.sizes
+            for repeat in range(self.repeats)
+            for name, recipe in recipes.items()
+        ]
+
+    def learner_jobs(self, data: ImageSet, arms: Sequence[Arm], found: Mapping, cache: Cache) -> list[LearnerJob]:
+        """Every arm at every training size and repeat whose images could be made."""
+        jobs = []
+        for shots in self.sizes:
+            for repeat in range(self.repeats):
+                rows = self.fold(data, shots, repeat)
+                for arm in arms:
+                    makers = [GeneratorJob(n, r, shots, repeat, self.generator_steps, rows) for n, r in arm.recipes]
+                    keys = tuple(cache.key("generator", maker.describe()) for maker in makers)
+                    if all(cache.get(key)["status"] == "ok" for key in keys):
+                        jobs.append(
+                            LearnerJob(
+                                arm, shots, repeat, found["chosen"], found["rules"], keys, rows, self.generator_steps
+                            )
+                        )
+        return jobs
+
+    def hand_out(self, data: ImageSet, arms: Sequence[Arm], cache: Cache, folder: Path) -> None:
+        """The images of the first repeat at the largest size as class folders, for use elsewhere."""
+        rows = self.fold(data, self.sizes[-1], 0)
+        for name, recipe in {n: r for arm in arms for n, r in arm.recipes}.items():
+            target = folder / "images" / cache.slug(name)
+            job = GeneratorJob(name, recipe, self.sizes[-1], 0, self.generator_steps, rows)
+            path = cache.images(cache.key("generator", job.describe()))
+            if name == "duplicate" or name.startswith("folder:") or target.exists() or not path.is_file():
+                continue
+            made = stored_images(path, data.classes, data.scaling)
+            if len(made):
+                write(made, target, "folder")
+
+    def export_folds(self, data: ImageSet, folder: str | Path) -> Path:
+        """Write each repeat's training fold as class folders, for a tool that is to be judged by `folder:PATH`."""
+        self.check(data)
+        for shots in self.sizes:
+            for repeat in range(self.repeats):
+                rows = self.fold(data, shots, repeat)
+                target = Path(folder) / f"shots-{shots or 'all'}" / f"repeat-{repeat}"
+                write(data.select(rows.train).but(fold=None, others={}), target, "folder")
+        return Path(folder)
+
+
+def counted_as_baseline(cells: Sequence[dict], made: Sequence[dict], arms: Sequence[Arm]) -> list[dict]:
+    """Cells of every arm, with crashed and collapsed ones scored as their baseline."""
+    by_place = {(c["arm"], c["shots"], c["repeat"]): c for c in cells}
+    images = {(m["arm"], m["shots"], m["repeat"]): m for m in made}
+    full = []
+    for arm in arms:
+        for shots, repeat in sorted({(c["shots"], c["repeat"]) for c in cells}, key=str):
+            cell = by_place.get((arm.name, shots, repeat), {"arm": arm.name, "status": "failed", "note": ""})
+            makers = [images[name, shots, repeat] for name, _ in arm.recipes]
+            bad = next((m for m in makers if m["status"] != "ok"), None)
+            cell["generated"] = sum(m["generated"] for m in makers)
+            if bad is None and cell["status"] == "ok":
+                full.append(cell)
+                continue
+            base = by_place.get((arm.baseline, shots, repeat))
+            if base is None or base["status"] != "ok":
+                raise RuntimeError(f"the baseline {arm.baseline} of {arm.name} failed: {cell.get('note')}")
+            status, note = (bad["status"], bad["note"]) if bad else (cell["status"], cell["note"])
+            full.append({**as_baseline(cell, base, status, note), "generated": 0})
+    return full
+
+
+def machine() -> dict:
+    """What the study ran on."""
+    import os
+
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": sys.version.split()[0],
+    }

@@ -1,0 +1,79 @@
+"""Which rows train and which test."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganaug.data.embedded import digits
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.study.folds import fold, regime_of, training_view
+
+
+def small_set(groups=None, unknown=0):
+    rng = np.random.default_rng(1)
+    label = np.arange(90) % 3
+    label[:unknown] = -1
+    return ImageSet.of(rng.integers(0, 255, (90, 8, 8, 1), np.uint8), label, ["a", "b", "c"], group=groups)
+
+
+def test_given_test_fold_is_kept_and_never_trains():
+    data = digits()
+    assert regime_of(data) == "fixed test fold"
+    for repeat in range(3):
+        rows = fold(data, 10, repeat, repeats=3, seed=0)
+        assert np.array_equal(rows.test, data.in_fold("test"))
+        assert not np.intersect1d(rows.train, rows.test).size
+        assert not np.intersect1d(rows.pool, rows.test).size
+        assert len(rows.train) == 100
+
+
+@settings(max_examples=20, deadline=None)
+@given(few=st.integers(1, 10), more=st.integers(11, 50), repeat=st.integers(0, 5))
+def test_subsets_are_nested_over_shots(few, more, repeat):
+    data = digits()
+    small = fold(data, few, repeat, repeats=6, seed=4).train
+    large = fold(data, more, repeat, repeats=6, seed=4).train
+    assert np.isin(small, large).all()
+
+
+def test_repeats_draw_new_subsets_and_a_seed_gives_the_same_ones():
+    data = digits()
+    first, second = (fold(data, 5, r, repeats=2, seed=0).train for r in (0, 1))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, fold(data, 5, 0, repeats=9, seed=0).train)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), repeat=st.integers(0, 4))
+def test_groups_never_straddle_folds_when_splitting_anew(seed, repeat):
+    groups = np.arange(90) // 3
+    data = small_set(groups)
+    assert regime_of(data) == "re-split"
+    rows = fold(data, None, repeat, repeats=5, seed=seed)
+    assert not np.intersect1d(groups[rows.train], groups[rows.test]).size
+    assert len(rows.train) + len(rows.test) == 90
+
+
+def test_cut_reduces_named_classes_and_keeps_the_rest():
+    data = digits()
+    rows = fold(data, None, 0, repeats=1, seed=0, cut={"8": 5})
+    counts = data.select(rows.train).counts()
+    assert counts["8"] == 5
+    assert counts["3"] == data.select(data.in_fold("train")).counts()["3"]
+
+
+def test_more_shots_than_images_is_refused_with_the_class():
+    with pytest.raises(InputError, match="class '0' has 107 training images, but 109"):
+        fold(digits(), 109, 0, repeats=1, seed=0)
+
+
+def test_unknown_labels_neither_train_nor_test_but_are_the_pool_of_a_system():
+    data = small_set(unknown=12)
+    rows = fold(data, None, 0, repeats=1, seed=0)
+    assert (data.label[rows.train] >= 0).all()
+    assert (data.label[rows.test] >= 0).all()
+    view = training_view(data, rows.train)
+    assert len(view.others["unlabelled"]) == 12
+    assert view.others["unlabelled"].label is None

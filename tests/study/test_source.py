@@ -1,0 +1,110 @@
+"""The source: what learners train on, whatever the arm."""
+
+import numpy as np
+import pytest
+import torch
+
+import ganaug
+from ganaug.core.card import Recipe
+from ganaug.data.embedded import digits
+from ganaug.data.errors import InputError
+from ganaug.data.splits import few_shot
+from ganaug.data.view import TrainView
+from ganaug.study.source import Generated, MixedSource
+
+
+def few(n=5):
+    data = digits()
+    view = TrainView.of(data, data.in_fold("train"))
+    return view.select(few_shot(view, n, 0))
+
+
+def source(real, *, labels="hard", share=0.5, transforms=(), n=10, ramp=0.0, size=16):
+    made = ganaug.make("duplicate").fit(real).sample(per_class=n, seed=1)
+    recipe = Recipe(system="duplicate", labels=labels, share=share, ramp=ramp)
+    return MixedSource(real, [Generated(made, recipe)], transforms, batch_size=size, steps=100, seed=3)
+
+
+def test_batches_are_pure_in_seed_and_t():
+    mixed = source(few(), transforms=[ganaug.make("basic_ops").fit(few(), budget=0)])
+    again = source(few(), transforms=[ganaug.make("basic_ops").fit(few(), budget=0)])
+    mixed.batch(0)
+    assert torch.equal(mixed.batch(7).image, again.batch(7).image)
+    assert not torch.equal(mixed.batch(7).image, mixed.batch(8).image)
+
+
+def test_share_of_generated_rows_and_its_ramp():
+    assert source(few(), share=0.25).shares(50) == [12, 4]
+    ramped = source(few(), ramp=0.5)
+    assert [ramped.shares(t)[1] for t in (0, 24, 49, 99)] == [0, 4, 8, 8]
+
+
+def test_union_share_follows_the_numbers():
+    real = few(5)
+    mixed = source(real, share=None, n=15)
+    drawn = np.array([mixed.shares(t)[1] for t in range(400)])
+    assert abs(drawn.mean() / 16 - 150 / 200) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("policy", "width", "expected"),
+    [("hard", 10, 1.0), ("uniform", 10, 0.1), ("smoothed", 10, 0.91), ("extra_class", 11, 1.0)],
+)
+def test_label_policies_apply_to_generated_rows_only(policy, width, expected):
+    mixed = source(few(), labels=policy)
+    batch = mixed.batch(2)
+    soft, weight = mixed.target(batch, torch.zeros(16, width), 2)
+    made = batch.row < 0
+    assert mixed.outputs == width
+    assert soft.shape == (16, width)
+    torch.testing.assert_close(soft.sum(1), torch.ones(16))
+    assert bool((soft[~made].max(1).values == 1).all())
+    assert torch.equal(soft[~made].argmax(1), batch.label[~made])
+    torch.testing.assert_close(soft[made].max(1).values, torch.full((8,), expected))
+    if policy == "extra_class":
+        assert bool((soft[made].argmax(1) == 10).all())
+    assert bool((weight == 1).all())
+
+
+def test_pseudo_label_follows_the_logits_of_the_moment():
+    mixed = source(few(), labels="pseudo_label")
+    batch = mixed.batch(0)
+    logits = torch.zeros(16, 10)
+    logits[:, 4] = 1
+    soft, _ = mixed.target(batch, logits, 0)
+    assert bool((soft[batch.row < 0].argmax(1) == 4).all())
+    assert torch.equal(soft[batch.row >= 0].argmax(1), batch.label[batch.row >= 0])
+
+
+def test_none_gives_weight_zero():
+    mixed = source(few(), labels="none")
+    batch = mixed.batch(0)
+    _, weight = mixed.target(batch, torch.zeros(16, 10), 0)
+    assert torch.equal(weight, (batch.row >= 0).float())
+
+
+def test_mixers_act_on_soft_labels_of_any_width():
+    real = few()
+    mixed = source(real, labels="extra_class", transforms=[ganaug.make("mixup").fit(real, budget=0)])
+    batch = mixed.batch(1)
+    assert batch.soft_label.shape[1] == 11
+    torch.testing.assert_close(batch.soft_label.sum(1), torch.ones(16))
+    assert bool((batch.soft_label[:, 10] > 0).any())
+
+
+def test_unknown_labels_are_refused():
+    real = few()
+    blank = real.but(label=np.full(len(real), -1))
+    with pytest.raises(InputError, match="unknown labels"):
+        MixedSource(blank, [], [], batch_size=8, steps=10, seed=0).batch(0)
+
+
+def test_table_gives_one_weighted_row_a_class_of_a_soft_label():
+    real = few()
+    x, y, weight = MixedSource(real, [], [], batch_size=10, steps=1, seed=0).table(50)
+    assert x.shape == (50, 64)
+    assert (weight == 1).all()
+    assert sorted(np.bincount(y).tolist()) == [5] * 10
+    x, y, weight = source(real, labels="uniform", size=10).table(10)
+    assert len(x) == 5 + 5 * 10
+    assert weight.sum() == pytest.approx(10)

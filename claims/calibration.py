@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Are the verdicts of a study right as often as they say? Thousands of studies with instant learners.
 
-A population of Gaussian class clusters, optionally in groups (patients) that share an offset; nearest-mean learners,
-so that a study takes milliseconds; the split plan and the verdict code of the library itself.
-
 * Studies without effect: four arms and the baseline are the same noisy learner (bagging and random feature dropping)
   with different seeds, so the truth is zero by construction. Any "helps" or "harms" is wrong.
-* Studies with effect: a perfect generator that adds 1, 2 and 5 points, the same generator with permuted labels
-  (placebo), ridge regression instead of nearest mean, nearest mean on the informative features only. Their true
-  effects come from separate, much larger runs: over fresh populations in the re-split regime, on the same folds in
-  the fixed regime, where the truth is conditional on them.
+* Studies with effect: perfect generators that add 1, 2 and 5 points as far as the population allows them, the last
+  of them with permuted labels (placebo), ridge regression instead of nearest mean, and nearest mean on the
+  informative features only. Their true effects come from separate, larger runs: over fresh populations in the
+  re-split regime; on the same folds in the fixed regime, because there the claim is about these folds.
 
-    python claims/calibration.py --studies 1000 --out docs/evidence/calibration.md
+Split plan and verdicts are the library's own. Run `python claims/calibration.py --studies 1000 --out FILE.md`.
 """
 
 from __future__ import annotations
@@ -21,54 +18,32 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from instant_learners import (
+    Arms,
+    Setting,
+    fixed_cells,
+    generator,
+    informative,
+    noisy,
+    plain,
+    resplit_cells,
+    ridge,
+)
 from numpy import ndarray
-from numpy.random import Generator
 from scipy.special import stdtrit
 
-from ganaug.study.resplit import resplit_plan
-from ganaug.study.verdict import Comparison, Regime, Verdict, verdicts
+from ganaug.study.verdict import Comparison, Verdict, verdicts
 
-REPEATS, SHARE, MARGIN, CHUNK = (5, 10), 0.3, 0.01, 100
+REPEATS, MARGIN, CHUNK = (5, 10), 0.01, 100
 WANTED = (0.01, 0.02, 0.05)
 GENERATED = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)  # images a class, tried for the wanted effects
-Arms = dict[str, Callable[["Data", Generator], ndarray]]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A population and a way to study it. `rows` to train from (and to test on, when re-split)."""
-
-    name: str
-    regime: Regime
-    classes: int
-    features: int
-    separation: float
-    rows: int
-    shots: int | None  # training images a class; None: all training rows
-    test: int = 0
-    group: int = 1
-    studies_per_fold: int = 1
-
-    @property
-    def centres(self) -> ndarray:
-        c = np.random.default_rng(0).standard_normal((self.classes, self.features))
-        c[:, self.features // 2 :] = 0
-        return (self.separation * c / np.linalg.norm(c, axis=1, keepdims=True)).astype(np.float32)
-
-    def draw(self, rng: Generator, studies: int, rows: int) -> tuple[ndarray, ndarray]:
-        """x [S, N, P] and y [N]; the rows of a group follow each other and share class and offset."""
-        y = np.repeat(np.arange(-(-rows // self.group)) % self.classes, self.group)[:rows]
-        offset = rng.standard_normal((studies, -(-rows // self.group), self.features), np.float32)
-        x = rng.standard_normal((studies, rows, self.features), np.float32) + self.centres[y]
-        return x + (np.repeat(offset, self.group, 1)[:, :rows] if self.group > 1 else 0), y
-
+FOLDS, CELLS, TRUTH = range(3)  # independent random streams
 
 SETTINGS = (
     Setting("fixed, easy", "fixed test fold", 4, 12, 3.0, 400, 5, test=300, studies_per_fold=20),
@@ -81,146 +56,56 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Data:
-    """Training rows x [S, N, P] with weights w [S, R, N] (0: unused), their classes y, and rows to classify."""
-
-    x: ndarray
-    y: ndarray
-    w: ndarray
-    test: ndarray
-    centres: ndarray
-    group: int
-
-    def sums(self, w: ndarray) -> tuple[ndarray, ndarray]:
-        """Class sums [S, R, K, P] and counts [S, R, K, 1] under row weights."""
-        a = w[:, :, None] * (self.y == np.arange(len(self.centres))[:, None])
-        s, r, k, n = a.shape
-        return (a.reshape(s, r * k, n) @ self.x).reshape(s, r, k, -1), a.sum(-1, keepdims=True)
-
-    def nearest(self, means: ndarray, features: ndarray | None = None) -> ndarray:
-        """Class of the nearest mean [S, R, N_test], by the kept features [S, R, P] only."""
-        kept = means if features is None else means * features[:, :, None]
-        s, r, k, p = means.shape
-        scores = (self.test @ kept.reshape(s, r * k, p).transpose(0, 2, 1)).reshape(s, -1, r, k)
-        return np.argmax(scores - 0.5 * (kept * means).sum(-1)[:, None], -1).transpose(0, 2, 1)
-
-
-def plain(d: Data, rng: Generator) -> ndarray:
-    s, n = d.sums(d.w)
-    return d.nearest(s / n)
-
-
-def noisy(d: Data, rng: Generator) -> ndarray:
-    s, n = d.sums(d.w * rng.poisson(1.0, d.w.shape).astype(np.float32))
-    kept = rng.random((*d.w.shape[:2], d.x.shape[2])) < 0.9
-    return d.nearest(s / np.maximum(n, 0.5), kept.astype(np.float32))
-
-
-def informative(d: Data, rng: Generator) -> ndarray:
-    s, n = d.sums(d.w)
-    kept = np.zeros((*d.w.shape[:2], d.x.shape[2]), np.float32)
-    kept[..., : d.x.shape[2] // 2] = 1
-    return d.nearest(s / n, kept)
-
-
-def ridge(d: Data, rng: Generator) -> ndarray:
-    x, test = (np.concatenate([a, np.ones_like(a[..., :1])], -1) for a in (d.x, d.test))
-    xw = (x[:, None] * d.w[..., None]).swapaxes(2, 3)
-    gram = xw @ x[:, None] + np.eye(x.shape[2], dtype=np.float32)
-    targets = (d.y[:, None] == np.arange(len(d.centres))).astype(np.float32)
-    return np.argmax(test[:, None] @ np.linalg.solve(gram, xw @ targets), -1)
-
-
-def generator(images: float, permuted: bool = False) -> Callable[[Data, Generator], ndarray]:
-    """Nearest mean with so many images a class from the true clusters, right or permuted labels."""
-
-    def learn(d: Data, rng: Generator) -> ndarray:
-        (s, n), k = d.sums(d.w), len(d.centres)
-        spread = np.sqrt(images * (2.0 if d.group > 1 else 1.0)).astype(np.float32)
-        new = spread * rng.standard_normal(s.shape, np.float32)
-        counts = rng.multinomial(round(images), np.full(k, 1 / k), s.shape[:3]) if permuted else np.eye(k) * images
-        return d.nearest((s + new + counts.astype(np.float32) @ d.centres) / (n + images))
-
-    return learn
-
-
-def subset(rng: Generator, train: ndarray, y: ndarray, shots: int | None) -> ndarray:
-    """Weights 0/1 of `shots` random training rows a class, from a mask [S, R, N]."""
-    if shots is None:
-        return train.astype(np.float32)
-    keys, out = np.where(train, rng.random(train.shape, np.float32), 2), np.zeros(train.shape, np.float32)
-    for k in np.unique(y):
-        limit = np.sort(keys[..., y == k], -1)[..., shots - 1, None]
-        out[..., y == k] = keys[..., y == k] <= limit
-    return out
-
-
-def resplit_cells(s: Setting, rng: Generator, studies: int, repeats: int, arms: Arms) -> dict[str, ndarray]:
-    """Correct or not, [S, R, N] of each arm, NaN where not tested; fresh data and fresh splits in each study."""
-    x, y = s.draw(rng, studies, s.rows)
-    groups = np.arange(s.rows) // s.group
-    tested = np.zeros((studies, repeats, s.rows), bool)
-    for i, seed in enumerate(rng.integers(2**31, size=studies)):
-        for r, (_, test) in enumerate(resplit_plan(y, groups, repeats, SHARE, int(seed))):
-            tested[i, r, test] = True
-    d = Data(x, y, subset(rng, ~tested, y, s.shots), x, s.centres, s.group)
-    return {name: np.where(tested, learn(d, rng) == y, np.float32(np.nan)) for name, learn in arms.items()}
-
-
-def fixed_cells(s: Setting, rng: Generator, folds: int, repeats: int, arms: Arms, seed: int) -> dict[str, ndarray]:
-    """The same for `folds` pairs of training and test fold, drawn from `seed`, and repeats drawn from `rng`."""
-    draw = np.random.default_rng(seed)
-    (x, y), (test, truth) = s.draw(draw, folds, s.rows), s.draw(draw, folds, s.test)
-    w = subset(rng, np.ones((folds, repeats, s.rows), bool), y, s.shots)
-    d = Data(x, y, w, test, s.centres, s.group)
-    return {name: (learn(d, rng) == truth).astype(np.float32) for name, learn in arms.items()}
-
-
-def studies_of(s: Setting, seed: int, studies: int, arms: Arms, truth_repeats: int) -> tuple[dict, dict]:
-    """Cells [studies, R, U] of each arm and true effects [studies] of each arm against the first."""
-    rng, cells, truths = np.random.default_rng(seed), [], []
-    base, most = next(iter(arms)), max(REPEATS)
-    for start in range(0, studies, CHUNK):
-        count = min(CHUNK, studies - start)
+def cells_of(s: Setting, seed: int, studies: int, arms: Arms) -> dict[str, ndarray]:
+    """Correct or not, [studies, R, U], of each arm."""
+    parts = []
+    for i in range(0, studies, CHUNK):
+        rng = np.random.default_rng([seed, i, CELLS])
         if s.regime == "re-split":
-            cells.append(resplit_cells(s, rng, count, most, arms))
+            parts.append(resplit_cells(s, rng, CHUNK, max(REPEATS), arms))
             continue
-        folds, each = -(-count // s.studies_per_fold), s.studies_per_fold
-        made = fixed_cells(s, rng, folds, each * most, arms, seed + start)
-        cells.append({a: c.reshape(folds * each, most, -1)[:count] for a, c in made.items()})
-        for _ in range(1 if truth_repeats else 0):
-            long = [fixed_cells(s, rng, folds, 500, arms, seed + start) for _ in range(truth_repeats // 500)]
-            mean = {a: np.mean([c[a].mean((1, 2)) for c in long], 0) for a in arms}
-            truths.append({a: np.repeat(mean[a] - mean[base], each)[:count] for a in arms})
-    joined = {a: np.concatenate([c[a] for c in cells]) for a in arms}
-    if truths:
-        return joined, {a: np.concatenate([t[a] for t in truths]) for a in arms}
-    return joined, {a: np.full(studies, e) for a, e in population_effects(s, seed + 1, 40, arms).items()}
+        repeats = s.studies_per_fold * max(REPEATS)
+        folds = np.random.default_rng([seed, i, FOLDS])
+        made = fixed_cells(s, folds, rng, CHUNK // s.studies_per_fold, repeats, arms)
+        parts.append({a: c.reshape(CHUNK, max(REPEATS), -1) for a, c in made.items()})
+    return {a: np.concatenate([p[a] for p in parts])[:studies] for a in arms}
+
+
+def truths_of(s: Setting, seed: int, studies: int, arms: Arms) -> dict[str, ndarray]:
+    """True effect of each arm against the first in each study of `cells_of` with the same seed."""
+    if s.regime == "re-split":
+        effects = population_effects(s, seed, max(10, studies // 25), arms)
+        return {a: np.full(studies, e) for a, e in effects.items()}
+    parts = []
+    for i in range(0, studies, CHUNK):
+        rng, sums = np.random.default_rng([seed, i, TRUTH]), dict.fromkeys(arms, 0.0)
+        for _ in range(rounds := max(2, studies // 125)):
+            folds = np.random.default_rng([seed, i, FOLDS])
+            made = fixed_cells(s, folds, rng, CHUNK // s.studies_per_fold, 500, arms)
+            sums = {a: sums[a] + made[a].mean((1, 2)) / rounds for a in arms}
+        parts.append({a: np.repeat(v - sums[next(iter(arms))], s.studies_per_fold) for a, v in sums.items()})
+    return {a: np.concatenate([p[a] for p in parts])[:studies] for a in arms}
 
 
 def population_effects(s: Setting, seed: int, chunks: int, arms: Arms) -> dict[str, float]:
-    """True mean effect of each arm against the first over fresh populations and splits."""
-    rng, sums = np.random.default_rng(seed), dict.fromkeys(arms, 0.0)
+    """True mean effect of each arm against the first over fresh data and splits."""
+    sums = dict.fromkeys(arms, 0.0)
     for i in range(chunks):
-        if s.regime == "re-split":
-            cells = resplit_cells(s, rng, CHUNK, 3, arms)
-        else:
-            cells = fixed_cells(s, rng, CHUNK, 3, arms, seed + i)
-        for a, c in cells.items():
-            sums[a] += float(np.nanmean(c)) / chunks
-    return {a: v - next(iter(sums.values())) for a, v in sums.items()}
+        rng = np.random.default_rng([seed, i, TRUTH])
+        re_split = s.regime == "re-split"
+        cells = resplit_cells(s, rng, CHUNK, 3, arms) if re_split else fixed_cells(s, rng, rng, CHUNK, 3, arms)
+        sums = {a: sums[a] + float(np.nanmean(c)) / chunks for a, c in cells.items()}
+    return {a: v - sums[next(iter(arms))] for a, v in sums.items()}
 
 
 def effect_arms(s: Setting, seed: int) -> Arms:
-    """Baseline, generators of the wanted effects as far as this population allows them, and the other arms."""
+    """The arms with an effect, against nearest mean on the real images alone."""
     tried: Arms = {"none": plain} | {f"{g}": generator(g) for g in GENERATED}
-    effects = list(population_effects(s, seed, 20, tried).values())[1:]
-    arms: Arms = {"none": plain, "ridge": ridge, "informative": informative}
-    for wanted in (w for w in WANTED if w < max(effects)):
-        images = float(np.exp(np.interp(wanted, np.maximum.accumulate(effects), np.log(GENERATED))))
-        arms[f"+{100 * wanted:g}"] = generator(images)
-    return arms | {"placebo": generator(images, permuted=True)}
+    effects = np.maximum.accumulate(list(population_effects(s, seed, 20, tried).values())[1:])
+    images = {w: float(np.exp(np.interp(w, effects, np.log(GENERATED)))) for w in WANTED if w < effects[-1]}
+    wanted = {f"+{100 * w:g}": generator(g) for w, g in images.items()}
+    placebo = generator(max(images.values()), permuted=True)
+    return {"none": plain, "ridge": ridge, "informative": informative} | wanted | {"placebo": placebo}
 
 
 def judge(s: Setting, cells: dict[str, ndarray], repeats: int) -> list[list[Verdict]]:
@@ -244,50 +129,155 @@ def covered(studies: list[list[Verdict]], truths: dict[str, ndarray]) -> dict[st
     return {a: float(np.mean(h)) for a, h in hits.items()}
 
 
-def naive_coverage(cells: dict[str, ndarray], truths: dict[str, ndarray], repeats: int, ratio: float) -> list[float]:
-    """Mean coverage of the corrected resampled t (ratio 0: of the plain t) on the same studies, for comparison."""
-    (_, right), *others = ((a, np.nanmean(c[:, :repeats], 2)) for a, c in cells.items())
-    hits = []
-    for a, c in others:
-        d = c - right
+def other_t(cells: dict[str, ndarray], truths: dict[str, ndarray], repeats: int, ratio: float) -> dict[str, float]:
+    """Coverage by arm of the corrected resampled t (ratio 0: the plain t) on the same studies, for comparison."""
+    base, *others = cells
+    means = {a: np.nanmean(c[:, :repeats], 2) for a, c in cells.items()}
+    hits = {}
+    for a in others:
+        d = means[a] - means[base]
         half = stdtrit(repeats - 1, 0.975) * np.sqrt((1 / repeats + ratio) * d.var(1, ddof=1))
-        hits.append(float(np.mean(np.abs(d.mean(1) - truths[a]) <= half + 1e-9)))
-    return [min(hits), float(np.mean(hits)), max(hits)]
+        hits[a] = float(np.mean(np.abs(d.mean(1) - truths[a]) <= half + 1e-9))
+    return hits
 
 
 def rate(studies: list[list[Verdict]], arm: str, word: str) -> float:
+    """Share of studies that give this arm this verdict."""
     return float(np.mean([v.verdict == word for study in studies for v in study if v.arm == arm]))
 
 
 def calibrate(s: Setting, studies: int, seed: int) -> list[dict]:
-    """One row for each number of repeats."""
-    null_arms: Arms = {"none": noisy} | {f"seed {i}": noisy for i in range(1, 5)}
-    null, _ = studies_of(s, seed, studies, null_arms, 0)
+    """One row of measurements for each number of repeats."""
+    null = cells_of(s, seed, studies, {"none": noisy} | {f"seed {i}": noisy for i in range(1, 5)})
     zero = {a: np.zeros(studies) for a in null}
-    effect, truths = studies_of(s, seed + 1000, studies, effect_arms(s, seed + 2000), 4000)
-    rows = []
-    for repeats in REPEATS:
-        none, some = judge(s, null, repeats), judge(s, effect, repeats)
-        hits, covers = covered(none, zero), covered(some, truths)
-        big = {a: t.mean() for a, t in truths.items() if abs(t.mean()) >= MARGIN}
-        row = {
-            "setting": s.name,
-            "repeats": repeats,
-            "studies": studies,
-            "wrong verdicts": np.mean([any(v.verdict in ("helps", "harms") for v in study) for study in none]),
-            "coverage, no effect": np.mean(list(hits.values())),
-            "coverage, effect": np.mean(list(covers.values())),
-            "coverage by arm": covers,
-            "truth by arm": {a: float(t.mean()) for a, t in truths.items() if a != "none"},
-            "power": {a: rate(some, a, "helps") for a in truths if a.startswith("+")},
-            "placebo helps": rate(some, "placebo", "helps"),
-            "placebo harms": rate(some, "placebo", "harms"),
-            "wrong sign": max(rate(some, a, "harms" if t > 0 else "helps") for a, t in big.items()),
-            "wrong equivalence": max(rate(some, a, "no material difference") for a in big),
-        }
-        if s.regime == "re-split":
-            for name, ratio in (("plain t", 0.0), ("corrected resampled t", 0.5)):
-                row[f"{name}, no effect"] = naive_coverage(null, zero, repeats, ratio)
-                row[f"{name}, effect"] = naive_coverage(effect, truths, repeats, ratio)
-        rows.append(row)
-    return rows
+    arms = effect_arms(s, seed + 1)
+    effect, truths = cells_of(s, seed + 2, studies, arms), truths_of(s, seed + 2, studies, arms)
+    return [row_of(s, repeats, null, zero, effect, truths) for repeats in REPEATS]
+
+
+def row_of(s: Setting, repeats: int, null: dict, zero: dict, effect: dict, truths: dict) -> dict:
+    """What went right and wrong with this number of repeats; shares of studies."""
+    none, some = judge(s, null, repeats), judge(s, effect, repeats)
+    mean = {a: float(t.mean()) for a, t in truths.items()}
+    big = {a: m for a, m in mean.items() if abs(m) >= MARGIN}
+    row = {
+        "setting": s.name,
+        "repeats": repeats,
+        "studies": len(none),
+        "wrong": float(np.mean([any(v.verdict in ("helps", "harms") for v in study) for study in none])),
+        "null": covered(none, zero),
+        "effect": covered(some, truths),
+        "truth": {a: m for a, m in mean.items() if a != "none"},
+        "power": {a: rate(some, a, "helps") for a in truths if a.startswith("+")},
+        "placebo": {w: rate(some, "placebo", w) for w in ("helps", "harms")},
+        "wrong sign": max(rate(some, a, "harms" if m > 0 else "helps") for a, m in big.items()),
+        "wrong equivalence": max(rate(some, a, "no material difference") for a in big),
+    }
+    for name, ratio in (("plain t", 0.0), ("corrected t", 0.5)) if s.regime == "re-split" else ():
+        row[name] = {"null": other_t(null, zero, repeats, ratio), "effect": other_t(effect, truths, repeats, ratio)}
+    return row
+
+
+def met(row: dict) -> bool:
+    """The acceptance criterion: wrong verdicts and placebos at most 5 % plus sampling error, coverage 93 to 97 %."""
+    limit = 0.05 + 1.96 * np.sqrt(0.05 * 0.95 / row["studies"])
+    coverage = [np.mean(list(row[kind].values())) for kind in ("null", "effect")]
+    few = row["wrong"] <= limit and row["placebo"]["helps"] <= limit
+    return bool(few and all(0.93 <= c <= 0.97 for c in coverage))
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def spread(values: dict[str, float]) -> str:
+    """Mean, least and greatest."""
+    v = list(values.values())
+    return f"{percent(float(np.mean(v)))} ({percent(min(v))} to {percent(max(v))})"
+
+
+def table(head: str, rows: list[list[str]]) -> str:
+    cells = [[c.strip() for c in head.split("|")], ["---"] * len(head.split("|")), *rows]
+    return "\n".join("| " + " | ".join(r) + " |" for r in cells) + "\n"
+
+
+def main_table(rows: list[dict]) -> str:
+    head = (
+        "setting | repeats | studies | wrong verdicts % | coverage, no effect % | coverage, effect % | "
+        "power at 1 / 2 / 5 points % | placebo helps % | criterion"
+    )
+    lines = []
+    for r in rows:
+        power = " / ".join(percent(r["power"][a]) if a in r["power"] else "-" for a in ("+1", "+2", "+5"))
+        counts = [r["setting"], str(r["repeats"]), str(r["studies"])]
+        shares = [percent(r["wrong"]), spread(r["null"]), spread(r["effect"]), power, percent(r["placebo"]["helps"])]
+        lines.append([*counts, *shares, "met" if met(r) else "MISSED"])
+    return table(head, lines)
+
+
+def arm_table(rows: list[dict]) -> str:
+    lines = []
+    for r in rows:
+        arms = "; ".join(f"{a}: {100 * t:+.2f}, {percent(r['effect'][a])}" for a, t in r["truth"].items())
+        lines.append([r["setting"], str(r["repeats"]), arms, percent(r["wrong sign"]), percent(r["wrong equivalence"])])
+    return table(
+        "setting | repeats | arm: true effect in points, coverage % | wrong sign % | wrong equivalence %", lines
+    )
+
+
+def other_table(rows: list[dict]) -> str:
+    lines = []
+    for r in (r for r in rows if "plain t" in r):
+        cells = [spread(r[name][kind]) for name in ("plain t", "corrected t") for kind in ("null", "effect")]
+        lines.append([r["setting"], str(r["repeats"]), *cells])
+    return table(
+        "setting | repeats | plain t, no effect % | plain t, effect % | "
+        "corrected resampled t, no effect % | corrected resampled t, effect %",
+        lines,
+    )
+
+
+def report(rows: list[dict], seed: int, seconds: float) -> str:
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"""# Calibration of the verdicts
+
+Command: `{shlex.join(["python", *sys.argv])}`, seed {seed}, commit {commit.stdout.strip() or "unknown"},
+{machine}, Python {platform.python_version()}, numpy {np.__version__}, {seconds:.0f} s.
+
+Coverage: share of 95 % intervals that hold the truth, mean over arms (least to greatest arm). Power and placebo:
+share of studies in which that arm "helps", after Holm over all arms of the study. A dash: this population does not
+allow that effect.
+
+{main_table(rows)}
+## By arm
+
+Wrong sign: the most frequent "helps" for a harmful or "harms" for a helpful arm. Wrong equivalence: the most
+frequent "no material difference" for an arm whose true effect is at least the margin of {100 * MARGIN:g} point.
+
+{arm_table(rows)}
+## Other tests on the same re-split studies
+
+{other_table(rows)}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Calibrate the verdicts of a study.")
+    parser.add_argument("--studies", type=int, default=1000, help="simulated studies a setting")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the tables as Markdown")
+    parser.add_argument("--json", type=Path, help="write the measurements as JSON")
+    args = parser.parse_args()
+    start, rows = time.time(), []
+    for i, setting in enumerate(SETTINGS):
+        rows += calibrate(setting, args.studies, 1000 * args.seed + 10 * i)
+    text = report(rows, args.seed, time.time() - start)
+    print(text)
+    if args.out:
+        args.out.write_text(text, encoding="utf-8")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

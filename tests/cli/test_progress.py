@@ -47,6 +47,15 @@ def test_elsewhere_a_line_now_and_then(clock):
     assert lines[0] == "work: 2 of 60, 58 s left  loss 1"
 
 
+def test_nothing_is_said_before_the_time_left_is_known(clock):
+    console = Console(file=io.StringIO())
+    with progress.shown("work", console) as show:
+        clock.now += 30
+        show("work", 1, 60, 0.0, "")
+        show("work", 2, 60, 58.0, "")
+    assert console.file.getvalue() == "work: 2 of 60, 58 s left\n"
+
+
 @pytest.mark.parametrize(("seconds", "visible"), [(1.0, False), (3.0, True)])
 def test_on_a_terminal_the_bar_comes_late(clock, seconds, visible):
     console = Console(file=io.StringIO(), force_terminal=True, width=100)

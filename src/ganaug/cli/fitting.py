@@ -35,11 +35,12 @@ def fit(
     json: Json = False,
 ) -> None:
     """Train a system on the training fold of DATA; the run folder gets weights and previews."""
+    asked = budget(steps, minutes)
     model = ganaug.make(id, preset=preset, **options.settings(set_))
     model = ganaug.PerClass(model) if per_class_model else model
     train = options.loaded(data, size, fit, unlabelled)
     with progress.training(f"fitting {id}") as log:
-        model.fit(train, budget=budget(steps, minutes), seed=seed, run=out, resume=resume, log=log)
+        model.fit(train, budget=asked, seed=seed, run=out, resume=resume, log=log)
     if not (out / "run.json").is_file():
         raise ganaug.InputError(
             f"{out} holds a run for each class and none of the whole: sample from {out}/part-0 and so on."

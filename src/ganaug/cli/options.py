@@ -55,7 +55,7 @@ Unlabelled = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="A new or empty folder.")]
-Form = Annotated[Format, typer.Option("--format", help="How the images are written.")]
+Form = Annotated[Format, typer.Option("--format", metavar="F", help="folder, npz, csv or webdataset.")]
 
 
 def loaded(data: str, size: str | None, fit: Fit, unlabelled: str | None = None) -> ImageSet:

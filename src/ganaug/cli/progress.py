@@ -47,12 +47,12 @@ def bar(title: str, console: Console) -> Iterator[Show]:
 
 @contextmanager
 def lines(console: Console) -> Iterator[Show]:
-    """A plain line at most every ten seconds."""
+    """A plain line at most every ten seconds, from the moment when the time left is known."""
     due = time.monotonic() + QUIET
 
     def show(title: str, done: int, total: int, seconds_left: float, note: str) -> None:
         nonlocal due
-        if time.monotonic() >= due:
+        if time.monotonic() >= due and (seconds_left or done == total):
             due = time.monotonic() + EVERY
             say(console, f"{title}: {done} of {total}, {left(seconds_left)}  {note}".rstrip())
 

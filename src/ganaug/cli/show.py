@@ -75,9 +75,9 @@ def inspection(found: Mapping[str, Any]) -> None:
 
 
 def scores(found: Mapping[str, Any], title: str = "") -> None:
-    """A table of the values, and one for each mapping among them."""
+    """A table of the values that are not empty, and one for each mapping among them."""
     nested = {name: part for name, part in found.items() if isinstance(part, Mapping)}
-    rows = [(name, words(part)) for name, part in found.items() if name not in nested]
+    rows = [(name, text) for name, part in found.items() if name not in nested and (text := words(part))]
     if rows:
         table(title, ("", ""), rows)
     for name, part in nested.items():
@@ -99,9 +99,9 @@ def verdicts(results: Mapping[str, Any], report: Path) -> None:
 
 def table(title: str, heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
     """A table of plain text; columns without a head get none."""
-    drawn = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, show_header=any(heads := tuple(heads))
-    )
+    heads = tuple(heads)
+    line(title, style="bold")
+    drawn = Table(box=None, show_header=any(heads))
     for head in heads:
         drawn.add_column(head, overflow="fold")
     for row in rows:

@@ -49,9 +49,7 @@ class Watch:
 
         assert self.log is not None and self.first is not None
         self.told = now
-        values = {
-            name: float(torch.as_tensor(value).detach().float().mean()) for name, value in losses.items()
-        }
+        values = {name: float(torch.as_tensor(value).detach().float().mean()) for name, value in losses.items()}
         each = (now - self.first[1]) / max(t - self.first[0], 1)
         speed = self.system.rows_per_step / each if each else 0.0
         self.log(Log(t, total, values, speed, each * (total - t), self.alarm))
@@ -78,11 +76,11 @@ class Watch:
 def collapse_alarm(system: System, images: Any) -> str:
     """A sentence when generated images are nearly all the same, measured against the training images."""
     rows = torch.arange(min(64, len(images)))
-    real = system.train.batch(torch.linspace(0, len(system.train) - 1, len(rows)).long())
-    made = images.batch(rows)
-    if made.image.shape[1:] != real.image.shape[1:] or len(rows) < 4:
+    real = system.train.images(torch.linspace(0, len(system.train) - 1, len(rows)).long())
+    made = images.images(rows)
+    if made.shape[1:] != real.shape[1:] or len(rows) < 4:
         return ""
-    ratio = mean_distance(made.image.flatten(1)) / max(mean_distance(real.image.flatten(1)), 1e-8)
+    ratio = mean_distance(made.flatten(1)) / max(mean_distance(real.flatten(1)), 1e-8)
     if ratio >= COLLAPSED:
         return ""
     return f"collapse: generated images differ from each other {ratio:.0%} as much as real ones do"

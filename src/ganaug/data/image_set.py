@@ -71,9 +71,7 @@ class ImageSet:
             object.__setattr__(self, "scaling", Scaling.of(some_pixels(self.image)))
         for name, column in self.columns():
             if len(column) != len(self):
-                raise InputError(
-                    f"column '{name}' has {len(column)} entries for {len(self)} images: give one a row."
-                )
+                raise InputError(f"column '{name}' has {len(column)} entries for {len(self)} images: give one a row.")
 
     @classmethod
     def of(
@@ -91,9 +89,7 @@ class ImageSet:
         if images.dtype == np.float64 or images.dtype == np.float16:
             images = images.astype(np.float32)
         if images.dtype not in (np.uint8, np.uint16, np.float32):
-            raise InputError(
-                f"images must be uint8, uint16 or float, found {images.dtype}: convert them first."
-            )
+            raise InputError(f"images must be uint8, uint16 or float, found {images.dtype}: convert them first.")
         if labels is not None:
             columns["label"] = np.asarray(labels).astype(np.int64)
             top = int(columns["label"].max(initial=-1))
@@ -186,14 +182,16 @@ class ImageSet:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(np.isin(self.fold, [FOLDS.index(name) for name in names]))
 
-    def batch(self, rows: Any) -> Batch:
-        """Rows as tensors; the image is float32 [n, C, H, W] in [-1, 1]."""
-        chosen = self.rows(rows)
+    def images(self, rows: Any = slice(None)) -> torch.Tensor:
+        """The images of some rows, float32 [n, C, H, W] in [-1, 1]."""
         assert self.scaling is not None
-        pixels = self.scaling.to_float(np.asarray(self.image[chosen]))
-        tensors: dict[str, Any] = {
-            "image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-        }
+        pixels = self.scaling.to_float(np.asarray(self.image[self.rows(rows)]))
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+
+    def batch(self, rows: Any = slice(None)) -> Batch:
+        """Rows as tensors with all their columns; the image as in `images`."""
+        chosen = self.rows(rows)
+        tensors: dict[str, Any] = {"image": self.images(chosen)}
         for name, column in self.columns():
             if name not in ("fold", "origin"):
                 tensors[name] = as_tensor(column[chosen])

@@ -160,9 +160,7 @@ def intra_class_diversity(x: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) 
 
 def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
     if features.ndim != 2 or len(features) < 2:
-        raise InputError(
-            f"features: expected 2 rows or more [rows, dimensions], found {tuple(features.shape)}."
-        )
+        raise InputError(f"features: expected 2 rows or more [rows, dimensions], found {tuple(features.shape)}.")
     features = features.double()
     mean = features.mean(0)
     return features - mean, mean
@@ -183,9 +181,7 @@ def _check_pair(a: Tensor, b: Tensor, least: int = 2) -> None:
             found = f"found {tuple(x.shape)}; give more images"
             raise InputError(f"{name} features: expected {least} rows or more [rows, dimensions], {found}.")
         if not x.isfinite().all():
-            raise InputError(
-                f"{name} features: expected finite numbers, found NaN or infinity; check the network."
-            )
+            raise InputError(f"{name} features: expected finite numbers, found NaN or infinity; check the network.")
     if a.shape[1] != b.shape[1]:
         found = f"found {a.shape[1]} and {b.shape[1]}; use one extractor for both"
         raise InputError(f"feature sets: expected equal dimensions, {found}.")

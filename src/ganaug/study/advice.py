@@ -16,7 +16,8 @@ def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
         return "Only the baselines were compared."
     said = {"helps": "helps", "harms": "harms", "no material difference": "makes no material difference"}
     parts = [
-        f"{v['arm']} {said.get(v['verdict'], 'is undecided')} ({signed(v['effect'])} points against {v['against']})"
+        f"{v['arm']} {said.get(v['verdict'], 'is undecided')} ({signed(v['effect'])} points against {v['against']}"
+        + (f"; failed in {v['failed']} of {v['repeats']} repeats)" if v["failed"] else ")")
         for v in asked
     ]
     return listed(parts) + "."

@@ -42,8 +42,8 @@ def copied_names(made: ImageSet, data: ImageSet, rows: Fold) -> list[str]:
 
     An image that is at least as close to a training image is that image's copy: real folds share look-alikes.
     """
-    images, test = made.batch(slice(None)).image, data.batch(rows.test).image
-    train = data.batch(np.concatenate([rows.train, rows.pool])).image
+    images, test = made.images(), data.images(rows.test)
+    train = data.images(np.concatenate([rows.train, rows.pool]))
     found = find_copies(images, test, holdout=train)
     to_train = find_copies(images, train).distance
     guilty = [int(r) for r in found.rows if float(found.distance[int(r)]) < float(to_train[int(r)])]

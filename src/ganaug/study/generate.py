@@ -32,6 +32,7 @@ from ganaug.study.folds import Fold, training_view
 from ganaug.study.quality import measure_quality
 
 DEFAULT_STEPS = 1000
+LEAST_PLANTED = 32
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,12 @@ def renumbered(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
 
 def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> dict:
     """Collapse and copies for every repeat; planted copies, quality and a picture for the first."""
-    if not len(made):
+    if len(made) < 2:
         return {}
     rows = np.random.default_rng(job.fold.seed).permutation(len(made))[:512]
     fake, real = made.batch(np.sort(rows)), data.batch(job.fold.train)
-    held = data.batch(job.fold.pool[:512]).image if len(job.fold.pool) >= 50 else None
+    assert fake.image is not None and real.image is not None
+    held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
     alarm = collapse(fake.image, real.image, fake.label, real.label)
     found = find_copies(fake.image, real.image, holdout=held)
     facts: dict[str, Any] = {"collapse": alarm, "copies": {"share": found.share, "n": len(rows)}}
@@ -154,7 +156,9 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
 def planted_facts(data: ImageSet, job: GeneratorJob) -> dict:
     """How surely planted copies are found at this sample size; needs real images beside the training rows."""
     reference = np.concatenate([job.fold.train, job.fold.pool])[:1000]
-    planted = dict(planted_detection(data.batch(reference).image, seed=job.fold.seed))
+    if len(reference) < LEAST_PLANTED:
+        return {}
+    planted = dict(planted_detection(data.images(reference), seed=job.fold.seed))
     return {"false_alarms": planted.pop("false_alarms", None), "planted": planted}
 
 
@@ -179,7 +183,9 @@ def padded(images: torch.Tensor, n: int) -> torch.Tensor:
 
 def store_images(path: Path, made: ImageSet) -> None:
     """Images, labels and origins as one uncompressed .npz, atomically."""
-    columns = {name: column for name, column in made.columns() if name in ("label", "parents", "origin", "index")}
+    columns: dict[str, Any] = {
+        name: column for name, column in made.columns() if name in ("label", "parents", "origin", "index")
+    }
     buffer = io.BytesIO()
     pixels = made.image[np.arange(len(made))] if len(made) else np.zeros((0, 1, 1, 1), np.uint8)
     np.savez(buffer, images=pixels, **columns)

@@ -53,10 +53,11 @@ def fold_sizes(data: ImageSet) -> dict[str, int]:
 
 def compared(data: ImageSet, train: ImageSet) -> dict:
     """Duplicates in the training fold and leaks into the test fold."""
-    some = train.batch(np.arange(min(len(train), MOST))).image
+    some = train.images(np.arange(min(len(train), MOST)))
+    same = duplicates(some)
     test = data.in_fold("test")[:MOST]
-    between = leaks(some, data.batch(test).image) if len(test) else {}
-    return {"duplicates": dict(duplicates(some)), "leaks": dict(between)}
+    between = leaks(some, data.images(test)) if len(test) else {}
+    return {"duplicates": {"groups": len(same), "rows": same[:10]}, "leaks": between}
 
 
 def warnings_on(found: dict, train: ImageSet) -> list[str]:
@@ -77,6 +78,8 @@ def warnings_on(found: dict, train: ImageSet) -> list[str]:
         )
     if found["size"] == "mixed":
         said.append("The images have different sizes: most systems need --size.")
-    if found["leaks"].get("exact") or found["leaks"].get("near"):
-        said.append(found["leaks"].get("sentence", "Test images stand in the training fold too."))
+    if found["duplicates"].get("groups"):
+        said.append(f"{found['duplicates']['groups']} groups of training images are equal byte for byte.")
+    if found["leaks"].get("exact"):
+        said.append(found["leaks"]["sentence"])
     return said

@@ -27,15 +27,16 @@ def resplit_plan(
 
     The plan of fewer repeats is the start of the plan of more, so finished cells of a study stay valid when
     repeats are added. The test share obtained is 1 / K (0.3 becomes a third). Raises InputError for a share
-    outside (0, 0.5] and for fewer groups (or rows) than folds.
+    outside (0, 0.5], and where groups of rows, or images of the most frequent class, are fewer than folds.
     """
     folds = _folds(test_share)
     labels = np.asarray(labels)
     independent = len(np.unique(groups)) if groups is not None else len(labels)
-    if independent < folds:
+    most = int(np.unique(labels, return_counts=True)[1].max(initial=0))
+    if min(independent, most) < folds:
         raise InputError(
-            f"test_share: {test_share} needs at least {folds} independent groups of rows, "
-            f"found {independent}; give more data or a larger share"
+            f"test_share: {test_share} needs at least {folds} independent groups of rows and {folds} images of a class, "
+            f"found {independent} and at most {most}; give more data or a larger share"
         )
     plan: list[tuple[ndarray, ndarray]] = []
     while len(plan) < repeats:

@@ -113,7 +113,12 @@ def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cel
     if not asked:
         return []
     judged = verdicts(asked, margin=study.margin, alpha=study.alpha, regime=regime_of(data))
-    return [as_json(verdict, c, study.seed) for verdict, c in zip(judged, asked, strict=True)]
+    return [as_json(v, c, failures(table, c), study.seed) for v, c in zip(judged, asked, strict=True)]
+
+
+def failures(table: Mapping[tuple, dict], c: Comparison) -> int:
+    """In how many repeats the arm failed or collapsed, and was counted as its baseline."""
+    return sum(table[c.arm, c.shots, r]["status"] != "ok" for r in range(len(c.differences)))
 
 
 def comparison(
@@ -133,10 +138,15 @@ def comparison(
     return Comparison(arm, against, shots, differences, units, groups)
 
 
-def as_json(verdict: Verdict, c: Comparison, seed: int) -> dict:
+def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int) -> dict:
     """A verdict as plain data, with the bootstrap interval over test images beside it."""
-    plain = {**asdict(verdict), "sentence": verdict.sentence()}
-    groups = np.arange(c.unit_differences.shape[1]) if c.groups is None else c.groups  # type: ignore[union-attr]
+    plain = {**asdict(verdict), "sentence": verdict.sentence(), "failed": failed}
+    if failed:
+        plain["sentence"] += (
+            f" It failed or collapsed in {failed} of {verdict.repeats} repeats, which count as its baseline."
+        )
+    assert c.unit_differences is not None
+    groups = np.arange(c.unit_differences.shape[1]) if c.groups is None else c.groups
     low, high = cluster_bootstrap(c.unit_differences, groups, seed)
     return {**plain, "bootstrap_low": float(low), "bootstrap_high": float(high)}
 
@@ -154,7 +164,7 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
     assert data.label is not None
     return {
         "version": __version__,
-        "command": study.command or " ".join(sys.argv),
+        "command": (study.command or " ".join(sys.argv)).replace(" --resume", ""),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": time.time() - started,
         "data": {
@@ -204,4 +214,5 @@ def leak_facts(data: ImageSet, most: int = 5000) -> dict:
     rng = np.random.default_rng(0)
     train, test = (np.sort(rng.permutation(rows)[:most]) for rows in (train, test))
     groups = (data.group[train], data.group[test]) if data.group is not None else (None, None)
-    return dict(leaks(data.batch(train).image, data.batch(test).image, *groups))
+    found = leaks(data.images(train), data.images(test), *groups)
+    return {**found, **{kind: len(found[kind]) for kind in ("exact", "near", "groups")}}

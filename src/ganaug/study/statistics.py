@@ -88,20 +88,20 @@ def crossed_t(
         s^2 / R  +  sum over groups of the products of that group's contributions to different repeats,
 
     that is, two-way clustering by repeat and by group (Cameron, Gelbach and Miller, Robust inference with
-    multiway clustering, JBES 29 (2011), eq. 2.11) with an unbiased s^2. Where arms differ by chance alone,
-    the second term is about zero and this is the paired t; where the same images are always right in one arm
-    and wrong in the other, it is the sampling variance of these images, which no number of repeats removes. A
-    negative second term counts as zero. Degrees of freedom after Satterthwaite (1946) from R - 1 and
-    groups - 1. What remains uncounted is the common luck of the training rows; `claims/calibration.py` measures the
-    coverage that results.
+    multiway clustering, JBES 29 (2011)) with an unbiased s^2. Where arms differ by chance alone, the second
+    term is about zero and this is the paired t; where the same images are always right in one arm and wrong
+    in the other, it is the sampling variance of these images, which no number of repeats removes. A negative
+    second term counts as zero.
+
+    One source stays uncounted: that all repeats share their luck in the training rows. One data set cannot
+    tell it from the effect (Bengio and Grandvalet, No unbiased estimator of the variance of K-fold
+    cross-validation, JMLR 5 (2004)). The R - 1 degrees of freedom, fewer than the second term has, lean the
+    other way; `claims/calibration.py` measures the coverage that results.
     """
     d = _checked(differences)
-    variance = _variance_over_repeats(d, resolution(unit_differences))
-    units, limit, count = _shared_by_units(np.asarray(unit_differences, float), groups)
-    if not np.isfinite(variance) or variance + units == 0:
-        return _estimate(d, variance, len(d) - 1.0, level)
-    df = (variance + units) ** 2 / (variance**2 / (len(d) - 1) + units**2 / max(count - 1, 1))
-    return _estimate(d, variance + units, df, level, min(limit, variance + units))
+    units, limit = _shared_by_units(np.asarray(unit_differences, float), groups)
+    variance = _variance_over_repeats(d, resolution(unit_differences)) + units
+    return _estimate(d, variance, len(d) - 1.0, level, min(limit, variance))
 
 
 def resolution(unit_differences: Float[ndarray, "r u"]) -> float:
@@ -234,8 +234,8 @@ def _codes(groups: Shaped[ndarray, " u"] | None, units: int) -> tuple[Int[ndarra
     return codes.reshape(-1), len(names)
 
 
-def _shared_by_units(x: Float[ndarray, "r u"], groups: Shaped[ndarray, " u"] | None) -> tuple[float, float, int]:
-    """Variance of the mean that units share over these repeats, over endless repeats, and number of groups."""
+def _shared_by_units(x: Float[ndarray, "r u"], groups: Shaped[ndarray, " u"] | None) -> tuple[float, float]:
+    """Variance of the mean that units share over these repeats, and over endless repeats."""
     tested = ~np.isnan(x)
     codes, _ = _codes(groups, x.shape[1])
     codes, count = _codes(codes[tested.any(0)], 0)
@@ -249,4 +249,4 @@ def _shared_by_units(x: Float[ndarray, "r u"], groups: Shaped[ndarray, " u"] | N
     units = max(float(units), 0.0) * count / max(count - 1, 1)
     # Pairs of different repeats carry `overlap` of the weight now and all of it when repeats are endless.
     limit = units * float((weights.sum(0) ** 2).sum() / overlap) if overlap > 0 else 0.0
-    return units, limit, count
+    return units, limit

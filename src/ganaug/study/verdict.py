@@ -192,4 +192,4 @@ def _points(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}" if value < 0.095 else f"p = {value:.1f}"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.{3 if value < 0.0095 else 2}f}"

@@ -11,7 +11,7 @@ with the usual corruption benchmarks (brightness, colour, contrast, sharpness).
 Labels: hard, unchanged. Masks, boxes, keypoints and views are refused: the chains move the image differently.
 Deviations: the augmentation only; the Jensen-Shannon consistency loss over three versions belongs to the training of
 the classifier and is left out.
-Cost: about 5,000 images of 32 px a second on one core.
+Cost: about 9,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class AugMix(System):
         sizes=(1, 16384),
         online=True,
         deviations=("no Jensen-Shannon consistency loss: the augmentation only",),
-        cost="5,000 images of 32 px a second on one core",
+        cost="9,000 images of 32 px a second on one core",
         shows="the result is a weighted mean of the image and its changed versions, and stays in [-1, 1].",
     )
     PRESETS = {"tiny": {}}

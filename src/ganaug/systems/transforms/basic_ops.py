@@ -10,7 +10,7 @@ and masks, boxes, keypoints and views move with their image.
 
 Labels: hard, never changed; so flips and turns are off unless asked for, as they change the class of digits and text.
 Deviations: none; the uncovered border is filled by reflection (masks 255).
-Cost: about 70,000 images of 32 px a second on one core.
+Cost: about 60,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class BasicOps(System):
         sizes=(1, 16384),
         online=True,
         moves=("mask", "valid", "instances", "depth", "boxes", "keypoints", "views"),
-        cost="70,000 images of 32 px a second on one core",
+        cost="60,000 images of 32 px a second on one core",
         shows="a mask moved with its image overlaps the mask of the moved shape with IoU above 0.97 at 64 px.",
     )
     PRESETS = {"tiny": {}}
@@ -97,7 +97,7 @@ class BasicOps(System):
     def vary(self, batch: Batch) -> Batch:
         batch = self.permuted(batch)
         if self.strength and any((self.rotate, self.scale, self.shift, self.shear)):
-            batch = geometry.affine(batch, self.moves(len(batch), *geometry.size(batch)))
+            batch = geometry.affine(batch, self.matrices(len(batch), *geometry.size(batch)))
         return batch.but(image=self.recoloured(batch.image))
 
     def permuted(self, batch: Batch) -> Batch:
@@ -112,7 +112,7 @@ class BasicOps(System):
             batch = geometry.rot90(batch, torch.randint(4 // halves, (len(batch),)) * halves)
         return batch
 
-    def moves(self, n: int, height: int, width: int) -> Float[Tensor, "n 2 3"]:
+    def matrices(self, n: int, height: int, width: int) -> Float[Tensor, "n 2 3"]:
         """One matrix an image: shear, then scale and rotation about the centre, then translation."""
         shear = torch.eye(2).repeat(n, 1, 1)
         shear[:, 0, 1] = self.around(n, self.shear)

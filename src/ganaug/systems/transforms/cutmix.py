@@ -10,7 +10,7 @@ becomes the share of pixels that are still the image's own. One rectangle a batc
 
 Labels: soft. Masks, boxes, keypoints and views are refused.
 Deviations: none.
-Cost: about 500,000 images of 32 px a second on one core.
+Cost: about 170,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CutMix(System):
         online=True,
         on_batch=True,
         parents=("background", "rectangle"),
-        cost="500,000 images of 32 px a second on one core",
+        cost="170,000 images of 32 px a second on one core",
         shows="the soft label's share of each source is exactly its share of the pixels.",
     )
     PRESETS = {"tiny": {}}

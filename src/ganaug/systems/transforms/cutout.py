@@ -10,7 +10,7 @@ often smaller: the paper found this essential. The hole gets the mean after norm
 Labels: hard, unchanged. Masks, boxes and keypoints are left as they are: what is behind the hole is still there.
 Deviations: the length is a share of the shorter side, so that one value fits all sizes; odd lengths are kept, where
 the authors' code loses a pixel.
-Cost: about 400,000 images of 32 px a second on one core.
+Cost: about 160,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Cutout(System):
             "odd lengths are kept",
             "masks, boxes, keypoints and views are left as they are",
         ),
-        cost="400,000 images of 32 px a second on one core",
+        cost="160,000 images of 32 px a second on one core",
         shows="at length 16 of 32 px the visible hole covers 0.191 of the image on average, not 0.25.",
     )
     PRESETS = {"tiny": {}}

@@ -9,7 +9,7 @@ permutation of the batch, and its label the same mixture.
 
 Labels: soft. Masks, boxes, keypoints and views are refused.
 Deviations: none.
-Cost: about 500,000 images of 32 px a second on one core.
+Cost: about 170,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Mixup(System):
         online=True,
         on_batch=True,
         parents=("first", "second"),
-        cost="500,000 images of 32 px a second on one core",
+        cost="170,000 images of 32 px a second on one core",
         shows="cross-entropy against the soft label is lambda CE(y_i) + (1 - lambda) CE(y_j).",
     )
     PRESETS = {"tiny": {}}

@@ -11,7 +11,7 @@ does not fit is drawn again, up to 100 times.
 Labels: hard, unchanged. Masks, boxes and keypoints are left as they are.
 Deviations: the aspect ratio is uniform in its logarithm, so that wide and tall rectangles are equally likely (the
 authors' code draws it uniformly, which favours tall ones).
-Cost: about 50,000 images of 32 px a second on one core.
+Cost: about 65,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RandomErasing(System):
             "aspect ratio uniform in its logarithm",
             "masks, boxes, keypoints and views are left as they are",
         ),
-        cost="50,000 images of 32 px a second on one core",
+        cost="65,000 images of 32 px a second on one core",
         shows="half of the images lose a rectangle, and its area is between 0.02 and 0.4 of the image.",
     )
     PRESETS = {"tiny": {}}

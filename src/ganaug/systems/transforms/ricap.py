@@ -10,7 +10,7 @@ weighs the four labels by area.
 
 Labels: soft. Masks, boxes, keypoints and views are refused.
 Deviations: none.
-Cost: about 150,000 images of 32 px a second on one core.
+Cost: about 125,000 images of 32 px a second on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RICAP(System):
         online=True,
         on_batch=True,
         parents=("top left", "top right", "bottom left", "bottom right"),
-        cost="150,000 images of 32 px a second on one core",
+        cost="125,000 images of 32 px a second on one core",
         shows="with four constant images, the share of pixels of each equals its weight in the soft label.",
     )
     PRESETS = {"tiny": {}}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many image files as the pixels of one set: decoded at once when they are few, on demand when they are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganaug.data.decode import Header, decode, header
+from ganaug.data.errors import InputError
+from ganaug.data.formats.raw import ImageFile
+from ganaug.data.pixels import ArrayPixels, FilePixels, Pixels, RaggedPixels
+from ganaug.data.sizes import Fit, Sized
+from ganaug.data.threads import in_threads
+
+IN_MEMORY = 512 * 2**20  # bytes of decoded images up to which a set is decoded at once
+LOOKED_AT = 20_000  # headers read of a larger set; the rest is checked when it is decoded
+
+
+def pixels_of(files: Sequence[ImageFile], size: tuple[int, int] | None = None, fit: Fit = "resize") -> Pixels:
+    """Image files [N] as pixels, each brought to `size` where it is given.
+
+    Raises InputError when the files have different channel counts or dtypes, or when one cannot be read.
+    """
+    looked = sample(files, LOOKED_AT)
+    headers = list(in_threads(header, looked, "reading image sizes"))
+    refuse_mixed_kinds(looked, headers)
+    first = headers[0]
+    same = len({h[:2] for h in headers}) == 1
+    height, width = size or (first[:2] if same else (None, None))
+    read: Any = Checked(first, None if size or not same else first[:2])
+    read = Sized(read, size, fit) if size else read
+    whole = sum(h.bytes for h in headers) / len(headers) * len(files)
+    if size:
+        whole = len(files) * size[0] * size[1] * first.channels * first.dtype.itemsize
+    if whole > IN_MEMORY:
+        return FilePixels(files, read, (height, width, first.channels), first.dtype)  # type: ignore[arg-type]
+    images = in_threads(read, files, "reading images")
+    if height is None or width is None:
+        return RaggedPixels(list(images))
+    return ArrayPixels(stacked(images, (len(files), height, width, first.channels), first.dtype))
+
+
+def sample(files: Sequence[ImageFile], most: int) -> Sequence[ImageFile]:
+    """At most `most` of the files, evenly spaced."""
+    if len(files) <= most:
+        return files
+    return [files[int(i)] for i in np.linspace(0, len(files) - 1, most)]
+
+
+def stacked(images: Any, shape: tuple[int, int, int, int], dtype: np.dtype) -> np.ndarray:
+    """Images as they come -> one array, without holding them twice."""
+    array = np.empty(shape, dtype)
+    for row, image in enumerate(images):
+        array[row] = image
+    return array
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Reads one file and refuses what its header alone could not show in a sample: another kind, another size."""
+
+    like: Header
+    size: tuple[int, int] | None  # None: any
+
+    def __call__(self, path: ImageFile) -> np.ndarray:
+        image = decode(path)
+        if (image.shape[2], image.dtype) != (self.like.channels, self.like.dtype):
+            found = Header(*image.shape[:2], image.shape[2], image.dtype)
+            raise InputError(f"{path} has {kind(found)}, the other images have {kind(self.like)}: convert it first.")
+        if self.size and image.shape[:2] != self.size:
+            height, width = image.shape[:2]
+            raise InputError(
+                f"{path} has {height}x{width} pixels, the others {self.size[0]}x{self.size[1]}: "
+                "pass --size 64 (resize), or --size 64 --fit pad."
+            )
+        return image
+
+
+def refuse_mixed_kinds(files: Sequence[ImageFile], headers: Sequence[Header]) -> None:
+    """InputError that names two files when not all have the same channels and dtype."""
+    first = headers[0]
+    for file, found in zip(files, headers, strict=True):
+        if found[2:] != first[2:]:
+            raise InputError(
+                f"{files[0]} has {kind(first)} and {file} has {kind(found)}, but the images of a set must be alike: "
+                "convert or remove the odd ones."
+            )
+
+
+def kind(found: Header) -> str:
+    """`3 channels of uint8`."""
+    return f"{found.channels} channel{'s' * (found.channels != 1)} of {found.dtype}"

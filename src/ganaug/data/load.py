@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`load`: whatever a user points at, as an ImageSet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ganaug.data.embedded import EMBEDDED
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.readers import arrays, class_folders, shards, tables
+from ganaug.data.sizes import Fit, as_size, resized_set
+
+Source = ImageSet | str | os.PathLike
+Recognise = Callable[[Path], bool]
+Read = Callable[[Path, tuple[int, int] | None, Fit], ImageSet]
+
+# The first layout that recognises a path reads it.
+LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
+    (arrays.recognise, arrays.read),
+    (shards.recognise, shards.read),
+    (tables.recognise, tables.read),
+    (class_folders.recognise, class_folders.read),
+    (class_folders.recognise_flat, class_folders.read_flat),
+)
+NOT_OF_A_POOL = ("label", "soft_label", "attributes", "identity", "fold")
+
+
+def load(
+    source: Source,
+    *,
+    size: int | tuple[int, int] | None = None,
+    fit: Fit = "resize",
+    unlabelled: Source | None = None,
+    name: str | None = None,
+) -> ImageSet:
+    """An image set from an ImageSet, an embedded name or a path.
+
+    Paths: class folders (also below train/, val/, test/), `.npz` (also train.npz and test.npz in a folder), a CSV or
+    metadata.jsonl beside images, WebDataset tars, a plain folder of images. `size` (pixels, or height and width)
+    brings all images to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros. The images
+    of `unlabelled`, any such source, become `others["unlabelled"]`; labels there are dropped.
+
+    Raises InputError for everything that cannot be read, naming the file.
+    """
+    sides = as_size(size, fit)
+    data = resized_set(source, sides, fit) if isinstance(source, ImageSet) else from_name(source, sides, fit)
+    if name is not None:
+        data = data.but(name=name)
+    if unlabelled is None:
+        return data
+    return data.but(others={**data.others, "unlabelled": pool(load(unlabelled, size=size, fit=fit), data, unlabelled)})
+
+
+def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
+    """A set by its embedded name or its path."""
+    if str(source) in EMBEDDED:
+        return resized_set(EMBEDDED[str(source)](), size, fit)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise InputError(
+            f"there is no file or folder '{source}', and no embedded set of that name: "
+            f"give a path or one of {', '.join(sorted(EMBEDDED))}."
+        )
+    for recognise, read in LAYOUTS:
+        if recognise(path):
+            return read(path, size, fit).but(name=place_of(path).stem)
+    raise InputError(
+        f"{path} is no image set: a folder of class folders, .npz, .csv, .jsonl, .tar or an image is needed."
+    )
+
+
+def place_of(path: Path) -> Path:
+    """What a set is named after: the file or folder, but the folder of a table that has one of the usual names."""
+    full = path.resolve()
+    return full.parent if full.name in tables.NAMES else full
+
+
+def pool(images: ImageSet, data: ImageSet, source: Source) -> ImageSet:
+    """Further images without their labels, scaled as the set they stand beside.
+
+    Raises InputError when their size, channels or dtype differ from the set's.
+    """
+    ours, theirs = ((*s.image.shape, s.image.dtype) for s in (data, images))
+    if ours != theirs:
+        raise InputError(
+            f"the unlabelled images {source} are {described(images)}, the labelled ones {described(data)}: "
+            "they must be alike; --size brings both to one size."
+        )
+    return images.but(**dict.fromkeys(NOT_OF_A_POOL), classes=(), attribute_names=(), scaling=data.scaling)
+
+
+def described(data: ImageSet) -> str:
+    """`28x28x1 uint8`."""
+    height, width, channels = data.image.shape
+    return f"{height or 'mixed'}x{width or 'sizes'}x{channels} {data.image.dtype}"

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NumPy archives: one .npz, or train.npz and test.npz (and val.npz) in a folder."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganaug.data import manifest
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet
+from ganaug.data.names import in_order
+from ganaug.data.pixels import ArrayPixels
+from ganaug.data.readers.listing import NUMBERED, numbered
+from ganaug.data.sizes import Fit, resized_set
+
+FACTS = "ganaug"  # the entry with the facts of a set that ganaug wrote
+GROUPS = ("group", "patient", "source", "polygon")  # names for the parent that an image was cut from
+Arrays = Mapping[str, Any]
+
+
+def recognise(path: Path) -> bool:
+    """An .npz file or a folder with some."""
+    return path.suffix.lower() == ".npz" or any(path.glob("*.npz"))
+
+
+def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
+    """One archive, or one a fold, as a set."""
+    folds = {k: path / f"{name}.npz" for k, name in enumerate(FOLDS) if (path / f"{name}.npz").is_file()}
+    if path.is_dir() and folds:
+        parts = {k: checked(opened(file), file) for k, file in folds.items()}
+        arrays, name = joined(parts, folds), path
+    else:
+        name = path if path.is_file() else only(path)
+        arrays = checked(opened(name), name)
+    return resized_set(to_set(arrays, name), size, fit)
+
+
+def only(folder: Path) -> Path:
+    """The one archive of a folder; InputError when there are several."""
+    files = sorted(folder.glob("*.npz"))
+    if len(files) > 1:
+        raise InputError(
+            f"{folder} holds {len(files)} .npz files ({', '.join(f.name for f in files[:4])}): "
+            "give one of them, or name them train.npz and test.npz."
+        )
+    return files[0]
+
+
+def opened(file: Path) -> Arrays:
+    """All arrays of an archive; InputError when it is damaged or holds pickled objects."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except PermissionError:
+        raise InputError(f"{file} may not be read (permission denied): change its permissions.") from None
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise InputError(
+                f"{file} holds pickled Python objects, which may run code: save its arrays as numbers or dtype=str."
+            ) from None
+        raise damaged(file, error) from None
+    except (OSError, EOFError, zipfile.BadZipFile, KeyError, MemoryError, AttributeError) as error:
+        raise damaged(file, error) from None
+
+
+def damaged(file: Path, error: Exception) -> InputError:
+    """The sentence for an archive that does not open."""
+    return InputError(f"{file} cannot be read as .npz ({error or type(error).__name__}): copy or write it again.")
+
+
+def checked(arrays: Arrays, file: Path) -> Arrays:
+    """The arrays, once `images` and `labels` fit each other."""
+    if "images" not in arrays:
+        raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(arrays) or 'nothing'}.")
+    images = arrays["images"]
+    if images.ndim not in (3, 4) or not images.size:
+        raise InputError(f"'images' in {file} must be [N, H, W] or [N, H, W, C], found shape {images.shape}.")
+    if images.ndim == 4 and images.shape[1] <= 4 < min(images.shape[2:]):
+        raise InputError(f"'images' in {file} has shape {images.shape}: put the channels last, [N, H, W, C].")
+    if images.dtype.kind == "f" and not all(np.isfinite(image).all() for image in images):
+        raise InputError(f"'images' in {file} hold NaN or infinite values: replace them before loading.")
+    labels = arrays.get("labels")
+    if labels is not None and labels.shape != (len(images),):
+        raise InputError(f"'labels' in {file} has shape {labels.shape}: one label for each of {len(images)} images.")
+    return {**arrays, "images": images if images.ndim == 4 else images[..., None]}
+
+
+def joined(parts: Mapping[int, Arrays], files: Mapping[int, Path]) -> Arrays:
+    """Archives of several folds as one, with a column `fold`; InputError where they differ."""
+    first = next(iter(parts))
+    for k, part in parts.items():
+        for what, (one, other) in {
+            "class names": (texts(parts[first].get("classes")), texts(part.get("classes"))),
+            "bands": (texts(parts[first].get("bands")), texts(part.get("bands"))),
+            "image shapes": (parts[first]["images"].shape[1:], part["images"].shape[1:]),
+            "image dtypes": (parts[first]["images"].dtype, part["images"].dtype),
+        }.items():
+            if one != other:
+                raise InputError(f"the {what} of {files[first]} and {files[k]} differ: folds of one set must agree.")
+    shared = set.intersection(*(set(part) for part in parts.values()))
+    whole = {name: array for name, array in parts[first].items() if not per_row(parts[first], name)}
+    rows = {n: np.concatenate([p[n] for p in parts.values()]) for n in shared if per_row(parts[first], n)}
+    fold = np.concatenate([np.full(len(part["images"]), k, np.int8) for k, part in parts.items()])
+    return {**whole, **rows, "fold": fold}
+
+
+def per_row(arrays: Arrays, name: str) -> bool:
+    """Whether an array has an entry for every image."""
+    return name not in ("classes", "bands", FACTS) and arrays[name].shape[:1] == (len(arrays["images"]),)
+
+
+def to_set(arrays: Arrays, file: Path) -> ImageSet:
+    """Arrays as a set; of the further arrays only those become columns whose meaning is known."""
+    ours = facts_of(arrays)
+    if ours is not None:
+        columns = {name: arrays[name].astype(ours["columns"][name]) for name in COLUMNS if name in ours["columns"]}
+        return ImageSet(image=ArrayPixels(arrays["images"]), **manifest.from_facts(ours), **columns)
+    columns = {name: array for name in NUMBERED if (array := column(arrays, name)) is not None}
+    if "fold" in arrays and per_row(arrays, "fold") and arrays["fold"].dtype.kind in "iu":
+        columns["fold"] = arrays["fold"].astype(np.int8)
+    labels, classes = labels_of(arrays, file)
+    return ImageSet.of(arrays["images"], labels, classes, bands=texts(arrays.get("bands")), **columns)
+
+
+def facts_of(arrays: Arrays) -> dict | None:
+    """The facts of a set that ganaug wrote, else None."""
+    try:
+        facts = json.loads(str(arrays[FACTS]))
+        return facts if all(name in arrays for name in facts["columns"]) else None
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def column(arrays: Arrays, name: str) -> np.ndarray | None:
+    """A column int64 [N] from the array that means it; None without one."""
+    for alias in GROUPS if name == "group" else (name,):
+        if alias in arrays and arrays[alias].ndim == 1 and per_row(arrays, alias):
+            values = arrays[alias]
+            return values.astype(np.int64) if values.dtype.kind in "iu" else numbered([str(v) for v in values], name)
+    return None
+
+
+def labels_of(arrays: Arrays, file: Path) -> tuple[np.ndarray | None, Sequence[str]]:
+    """Labels int64 [N] (-1 unknown) and class names; texts as labels name their classes themselves."""
+    labels, classes = arrays.get("labels"), texts(arrays.get("classes"))
+    if labels is None:
+        return None, classes
+    if labels.dtype.kind == "U":
+        classes = classes or tuple(in_order(map(str, labels)))
+        number = {name: k for k, name in enumerate(classes)}
+        unknown = next((str(name) for name in labels if str(name) not in number), None)
+        if unknown is not None:
+            raise InputError(f"the label '{unknown}' in {file} is not among its classes: {', '.join(classes)}.")
+        return np.array([number[str(name)] for name in labels]), classes
+    if labels.dtype.kind not in "iuf" or (labels != np.rint(labels)).any() or labels.min() < -1:
+        raise InputError(f"'labels' in {file} must be whole numbers from 0 (-1: unknown), found {labels.dtype}.")
+    top = int(labels.max())
+    if classes and top >= len(classes):
+        raise InputError(f"'labels' in {file} go up to {top}, but it names {len(classes)} classes.")
+    return labels.astype(np.int64), classes or tuple(map(str, range(top + 1)))
+
+
+def texts(array: Any) -> tuple[str, ...]:
+    """An array of names as texts; () for None."""
+    return () if array is None else tuple(str(value) for value in np.atleast_1d(array))

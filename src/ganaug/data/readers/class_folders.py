@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A folder a class, optionally below train/, val/ and test/; and a plain folder of images without classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ganaug.data import manifest
+from ganaug.data.decode import is_image
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.names import FOLD_NAMES, in_order
+from ganaug.data.readers.listing import Row, as_set, some
+from ganaug.data.sizes import Fit
+
+MASKS = "masks"
+
+
+def recognise(path: Path) -> bool:
+    """A folder with folders that hold images, or only folders."""
+    return path.is_dir() and any(has_images(folder) for folder in folders(path))
+
+
+def recognise_flat(path: Path) -> bool:
+    """One image, or a folder whose images lie directly in it, or one without any image."""
+    return path.is_dir() or (path.is_file() and is_image(path))
+
+
+def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
+    """Class folders as a set; the names of the folders are the classes."""
+    refuse_mask_folders(path)
+    ours = manifest.read(path) is not None  # its classes are known, folders without images were not written
+    parts = parts_of(path)
+    if len(parts) > 1 and not ours:
+        refuse_different_classes([part for part, _ in parts])
+    rows = [
+        Row(Path(file), Path(file).relative_to(path).as_posix(), kind.name, fold)
+        for part, fold in parts
+        for kind in folders(part)
+        for file in images_of(kind)
+    ]
+    classes = () if ours else in_order({kind.name for part, _ in parts for kind in folders(part)})
+    return as_set(some(rows, path), path, size, fit, classes, from_folders=True)
+
+
+def parts_of(path: Path) -> list[tuple[Path, int]]:
+    """Where class folders lie, with the fold: train/, val/ and test/, or the folder itself (-1).
+
+    InputError when other folders lie beside train/ and test/: they would be read as classes, or left out unseen.
+    """
+    tops = folders(path)
+    folds = [(top, FOLD_NAMES[top.name.lower()]) for top in tops if top.name.lower() in FOLD_NAMES]
+    other = [top for top in tops if top.name.lower() not in FOLD_NAMES]
+    if len(folds) > 1 and other and 0 in dict(folds).values():
+        raise InputError(f"{path} holds '{other[0].name}' beside {folds[0][0].name}/ and others: remove or move it.")
+    return [(path, -1)] if other else folds
+
+
+def read_flat(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
+    """Images without classes."""
+    if path.is_file():
+        return as_set([Row(path, path.name)], path.parent, size, fit)
+    empty = folders(path)
+    files = [Path(entry.path) for entry in entries(path) if entry.is_file() and is_image(entry.name)]
+    if not files and empty:
+        raise empty_class(empty[0])
+    return as_set(some([Row(file, file.name) for file in files], path), path, size, fit)
+
+
+def entries(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder, by name; hidden entries left out."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except PermissionError:
+        raise InputError(f"the folder {folder} may not be read (permission denied): change its permissions.") from None
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders directly in a folder."""
+    return [Path(entry.path) for entry in entries(path) if entry.is_dir()]
+
+
+def image_names(folder: Path) -> Iterator[str]:
+    """Paths of all images at any depth, folder by folder in the order of their names."""
+    within = entries(folder)
+    yield from (entry.path for entry in within if is_image(entry.name) and entry.is_file())
+    for entry in within:
+        if entry.is_dir(follow_symlinks=False):
+            yield from image_names(Path(entry.path))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether an image lies at any depth."""
+    return next(image_names(folder), None) is not None
+
+
+def images_of(kind: Path) -> list[str]:
+    """The images of one class; InputError when there is none."""
+    found = list(image_names(kind))
+    if not found:
+        raise empty_class(kind)
+    return found
+
+
+def empty_class(kind: Path) -> InputError:
+    """The sentence for a class folder without images."""
+    return InputError(
+        f"the class folder {kind} holds no images: add images (PNG, JPEG, TIFF, WebP, BMP, .npy) or remove it."
+    )
+
+
+def refuse_different_classes(parts: list[Path]) -> None:
+    """InputError when train/, val/ and test/ do not hold the same class folders."""
+    kinds = {part: {kind.name for kind in folders(part)} for part in parts}
+    for part, names in kinds.items():
+        if not names:
+            raise InputError(f"{part} holds no class folders: every part needs a folder a class.")
+        for other, others in kinds.items():
+            if names - others:
+                raise InputError(
+                    f"the class '{min(names - others)}' is in {part} but not in {other}: "
+                    "every part must have the same class folders."
+                )
+
+
+def refuse_mask_folders(path: Path) -> None:
+    """InputError for images/ beside masks/, which are not two classes."""
+    for place in (path, *folders(path)):
+        if (place / MASKS).is_dir() and (place / "images").is_dir():
+            raise InputError(
+                f"{place} holds images/ and masks/, a segmentation set, and class folders are needed here: "
+                f"give {place / 'images'} for the images alone."
+            )

@@ -1,0 +1,209 @@
+"""The study as a whole, with learners that take no time."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestCentroid
+
+import ganaug
+from ganaug.core.system import System
+from ganaug.data.embedded import digits
+from ganaug.data.errors import FoldError, InputError
+from ganaug.study import cells, generate
+from ganaug.study.study import Study
+from ganaug.tasks.classification import Classifier
+
+
+def quick(**changes):
+    """A study whose classifier is a nearest-mean rule on pixels."""
+    given = {"arms": ["cutout", "rules+smote"], "shots": 5, "repeats": 3, "steps": 20}
+    return Study(task=Classifier(backbone=NearestCentroid(), batch_size=8), **{**given, **changes})
+
+
+def without_times(results):
+    plain = json.loads(json.dumps(results))
+    for name in ("created", "seconds", "command"):
+        plain["manifest"].pop(name, None)
+    for part in ("cells", "generators"):
+        for row in plain[part]:
+            row.pop("seconds")
+    return plain
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "out"
+    return quick().run(digits(), folder)
+
+
+def test_results_hold_every_arm_size_and_repeat(finished):
+    found = finished.results
+    arms = {"none", "rules", "duplicate", "cutout", "rules+smote", "placebo:rules+smote"}
+    assert {c["arm"] for c in found["cells"]} == arms
+    assert len(found["cells"]) == 6 * 3
+    for cell in found["cells"]:
+        assert {"arm", "shots", "repeat", "score", "per_class", "updates", "seconds", "status"} <= set(cell)
+        assert cell["updates"] == 20
+        assert cell["status"] == "ok"
+    for verdict in found["verdicts"]:
+        assert verdict["verdict"] in {"helps", "harms", "no material difference", "inconclusive"}
+        assert {"arm", "against", "shots", "effect", "low", "high", "p", "repeats", "regime"} <= set(verdict)
+    assert {(v["arm"], v["against"]) for v in found["verdicts"]} == {
+        ("rules", "none"),
+        ("cutout", "none"),
+        ("cutout", "rules"),
+        ("rules+smote", "rules"),
+    }
+    assert found["manifest"]["regime"] == "fixed test fold"
+    assert json.loads((finished.folder / "results.json").read_text()) == json.loads(json.dumps(found))
+
+
+def test_effect_is_the_mean_paired_difference(finished):
+    score = {(c["arm"], c["repeat"]): c["score"] for c in finished.results["cells"]}
+    verdict = next(v for v in finished.verdicts if v["arm"] == "cutout" and v["against"] == "none")
+    paired = [score["cutout", r] - score["none", r] for r in range(3)]
+    assert verdict["effect"] == pytest.approx(np.mean(paired))
+
+
+def test_images_are_handed_out_as_class_folders(finished):
+    made = ganaug.load(finished.folder / "images" / "smote")
+    assert made.counts() == dict.fromkeys(digits().classes, 50)
+
+
+def test_workers_change_nothing(finished, tmp_path):
+    again = quick(workers=2).run(digits(), tmp_path / "out")
+    one, two = without_times(finished.results), without_times(again.results)
+    one["manifest"].pop("workers"), two["manifest"].pop("workers")
+    assert one == two
+
+
+def test_resume_reads_finished_cells_and_gives_the_same_results(finished, monkeypatch, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    for path in sorted((copy / "cells").glob("learner-*.json"))[:4]:
+        path.unlink()
+    (copy / "results.json").unlink()
+    trained = []
+    real = cells.train_and_score
+    monkeypatch.setattr(cells, "train_and_score", lambda *a: trained.append(1) or real(*a))
+    again = quick().run(digits(), copy, resume=True)
+    assert without_times(again.results) == without_times(finished.results)
+    assert len(trained) == 4
+
+
+def test_adding_repeats_keeps_finished_cells(finished, monkeypatch, tmp_path):
+    import shutil
+
+    copy = tmp_path / "more"
+    shutil.copytree(finished.folder, copy)
+    trained = []
+    real = cells.train_and_score
+    monkeypatch.setattr(cells, "train_and_score", lambda *a: trained.append(1) or real(*a))
+    again = quick(repeats=4).run(digits(), copy, resume=True)
+    assert len(trained) == 6
+    old = {(c["arm"], c["repeat"]): c["score"] for c in finished.results["cells"]}
+    new = {(c["arm"], c["repeat"]): c["score"] for c in again.results["cells"]}
+    assert all(new[place] == score for place, score in old.items())
+
+
+def test_foreign_folder_and_foreign_data_are_refused(finished, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not empty"):
+        quick().run(digits(), tmp_path / "mine")
+    with pytest.raises(InputError, match="not empty"):
+        quick().run(digits(), finished.folder)
+    with pytest.raises(InputError, match="other data"):
+        quick().run(digits().select(np.arange(1500)), finished.folder, resume=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_arm_that_crashes_counts_as_its_baseline_and_is_listed(monkeypatch, tmp_path):
+    real = generate.make_images
+
+    def broken(data, job):
+        if job.name == "smote" and job.repeat == 1:
+            raise RuntimeError("no luck")
+        return real(data, job)
+
+    monkeypatch.setattr(generate, "make_images", broken)
+    found = quick(arms=["rules+smote"]).run(digits(), tmp_path / "out").results
+    cells_of = {(c["arm"], c["repeat"]): c for c in found["cells"]}
+    crashed = cells_of["rules+smote", 1]
+    assert crashed["status"] == "failed"
+    assert "no luck" in crashed["note"]
+    assert crashed["score"] == cells_of["rules", 1]["score"]
+    assert cells_of["placebo:rules+smote", 1]["score"] == cells_of["rules", 1]["score"]
+    assert "failed in 1 of 3 repeats" in found["summary"]["headline"]
+    assert "smote failed" in found["summary"]["advice"]
+
+
+class Peeking(System):
+    """A system that reaches for a row outside the training fold."""
+
+    CARD = ganaug.make("smote").CARD
+
+    def prepare(self, train):
+        train.rows_of([int(digits().in_fold("test")[0])])
+
+
+def test_system_that_reaches_for_the_test_fold_stops_the_study(monkeypatch, tmp_path):
+    monkeypatch.setattr(generate, "system_of", lambda recipe: Peeking())
+    with pytest.raises(FoldError, match="not in the training fold"):
+        quick(arms=["smote"]).run(digits(), tmp_path / "out")
+
+
+def test_folder_arm_with_test_images_is_refused_by_name(tmp_path):
+    data = digits()
+    stolen = data.select(np.concatenate([data.in_fold("test")[:3], data.in_fold("train")[:20]])).but(fold=None)
+    ganaug.write(stolen, tmp_path / "made", "folder")
+    with pytest.raises(InputError, match="3 near copies of test images") as caught:
+        quick(arms=[f"folder:{tmp_path / 'made'}"]).run(data, tmp_path / "out")
+    assert ".png" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_arm_runs_on_images_of_another_tool(tmp_path):
+    data = digits()
+    quick(repeats=1).export_folds(data, tmp_path / "folds")
+    exported = ganaug.load(tmp_path / "folds" / "shots-5" / "repeat-0")
+    assert len(exported) == 50
+    made = ganaug.make("smote").fit(exported).sample(per_class=20, seed=9)
+    ganaug.write(made, tmp_path / "made", "folder")
+    found = quick(arms=[f"rules+folder:{tmp_path / 'made'}"]).run(data, tmp_path / "out").results
+    assert any(c["arm"].startswith("placebo:") for c in found["cells"])
+    assert all(c["generated"] == 200 for c in found["cells"] if c["arm"].startswith("rules+folder"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"repeats": 0}, "repeats must be at least 1"),
+        ({"shots": -3}, "shots must be at least 1"),
+        ({"shots": 5000}, "5000 shots were asked for"),
+        ({"arms": ["rules+acgann"]}, "nearest are"),
+        ({"margin": 0.0}, "margin must be above 0"),
+        ({"leave_out": ["rulez"]}, "no control 'rulez'"),
+        ({"cut": {"eight": 5}}, "no class 'eight'"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_write_nothing(changes, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        quick(**changes).run(digits(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_arms_the_study_picks_some_and_says_why(tmp_path):
+    found = quick(arms=None, cut={"8": 3}, shots=None, repeats=2, generator_steps=2)
+    arms = found.plan(digits())
+    assert any("smote" in arm.name for arm in arms)
+    assert "times the smallest" in found._why
+
+
+def test_scikit_learn_and_torch_learners_score_the_same_test_fold(tmp_path):
+    found = Study(arms=["cutout"], shots=3, repeats=2, steps=20).run(digits(), tmp_path / "out").results
+    assert found["manifest"]["learner"] == "small"
+    assert found["manifest"]["data"]["test_rows"] == len(digits().in_fold("test"))

@@ -89,7 +89,7 @@ def test_any_channels_and_sizes_same_seed_same_bits_and_nothing_in_place(shape):
 @pytest.mark.parametrize("field", ["mask", "boxes", "keypoints"])
 def test_positions_are_refused(field):
     with pytest.raises(InputError, match=field):
-        ganaug.make("augmix").augment(Batch(image=smooth(4, 1, 8, 8), **{field: torch.zeros(4, 8, 8)}))
+        ganaug.make("augmix").fit(None).augment(Batch(image=smooth(4, 1, 8, 8), **{field: torch.zeros(4, 8, 8)}))
 
 
 @pytest.mark.parametrize("params", [{"severity": 0.0}, {"severity": 11.0}, {"width": 0}])

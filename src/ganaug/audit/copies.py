@@ -163,7 +163,7 @@ def _recolour(x: Tensor, generator: torch.Generator) -> Tensor:
     gain = 0.5 + 0.4 * torch.rand(x.shape[:2], generator=generator)
     offset = (1 - gain) * (2 * torch.rand(x.shape[:2], generator=generator) - 1)
     gain[::2], offset[::2] = gain[::2, :1], offset[::2, :1]
-    return x * gain[..., None, None] + offset[..., None, None]
+    return x * gain[..., None, None].to(x) + offset[..., None, None].to(x)
 
 
 PLANTS = {

@@ -9,7 +9,7 @@ verdict from the images, smoothed to a detail of 32 pixels a side. Memory is bou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -71,11 +71,13 @@ def best_match(
     skip = torch.full((len(images),), -1, device=images.device) if skip is None else skip
     few = max(images.shape[-2:]) > DETAIL  # large images differ more, and cost more
     keep = min(4 if few else 16, len(references))
+    block = max(1, 1024 // images.shape[1])
+    part = max(1, PIXELS // ((len(SHIFTS) + 3 * keep) * images[0].numel()))
     found = []
-    for block, own in _chunks(1024 // images.shape[1], images, skip):
-        turn, row = _candidates(block, references, own, keep)
-        size = PIXELS // ((len(SHIFTS) + 3 * keep) * images[0].numel())
-        found += [_refine(*part, references=references) for part in _chunks(size, block, turn, row)]
+    for some, own in zip(images.split(block), skip.split(block), strict=True):
+        turn, row = _candidates(some, references, own, keep)
+        pieces = zip(some.split(part), turn.split(part), row.split(part), strict=True)
+        found += [_refine(x, t, r, references) for x, t, r in pieces]
     return Match(*(torch.cat(column) for column in zip(*found, strict=True)))
 
 
@@ -83,7 +85,7 @@ def thumbnails(x: Float[Tensor, "n c h w"], dy: int, dx: int) -> Float[Tensor, "
     """Unit vectors of what x shows where it overlaps an image shifted by (dy, dx), in thumbnail size."""
     h, w = x.shape[-2:]
     x = x[..., max(0, dy) : h + min(0, dy), max(0, dx) : w + min(0, dx)]
-    x = F.adaptive_avg_pool2d(x, [min(THUMBNAIL, side) for side in x.shape[-2:]]).flatten(2)
+    x = F.adaptive_avg_pool2d(x, (min(THUMBNAIL, x.shape[-2]), min(THUMBNAIL, x.shape[-1]))).flatten(2)
     x = x - x.mean(-1, keepdim=True)
     norm = x.norm(dim=-1, keepdim=True)
     shown = norm > FLAT * x.shape[-1] ** 0.5
@@ -171,7 +173,7 @@ def _smooth(x: Tensor) -> Tensor:
 
 
 def _small(x: Tensor) -> Tensor:
-    return F.adaptive_avg_pool2d(x.float(), [min(side, LARGEST) for side in x.shape[-2:]])
+    return F.adaptive_avg_pool2d(x.float(), (min(x.shape[-2], LARGEST), min(x.shape[-1], LARGEST)))
 
 
 def _turns(x: Tensor) -> tuple[Turn, ...]:
@@ -183,10 +185,6 @@ def _thumbnail_shifts(side: int) -> list[tuple[int, int]]:
     if side <= 4 * THUMBNAIL:
         return SHIFTS
     return [(0, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)] if side < 8 * THUMBNAIL else [(0, 0)]
-
-
-def _chunks(size: int, *tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
-    return zip(*(tensor.split(max(1, size)) for tensor in tensors), strict=True)
 
 
 def _check(images: Tensor, references: Tensor) -> None:

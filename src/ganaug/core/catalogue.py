@@ -75,10 +75,12 @@ def entries_of(path: Path) -> Iterator[Entry]:
         return
     module = ".".join(("ganaug", *path.relative_to(PACKAGE).with_suffix("").parts))
     tree = ast.parse(text)
-    for owner in (tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))):
+    owners: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    for owner in owners:
         assigned = dict(assignments(owner.body))
-        if isinstance(assigned.get("CARD"), ast.Call):
-            card = {**GIVEN, **{k.arg: ast.literal_eval(k.value) for k in assigned["CARD"].keywords if k.arg}}
+        given = assigned.get("CARD")
+        if isinstance(given, ast.Call):
+            card = {**GIVEN, **{k.arg: ast.literal_eval(k.value) for k in given.keywords if k.arg}}
             presets = ast.literal_eval(assigned["PRESETS"]) if "PRESETS" in assigned else {}
             yield Entry(card["id"], card["kind"], card, module, getattr(owner, "name", ""), path, presets)
 

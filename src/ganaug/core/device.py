@@ -52,8 +52,6 @@ def keep_heap() -> None:
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(ctypes.c_int(-4), ctypes.c_int(0))  # M_MMAP_MAX: no mapping of its own for a large block
-        libc.mallopt(
-            ctypes.c_int(-1), ctypes.c_int(2**31 - 1)
-        )  # M_TRIM_THRESHOLD: never hand the heap's top back
+        libc.mallopt(ctypes.c_int(-1), ctypes.c_int(2**31 - 1))  # M_TRIM_THRESHOLD: never hand the heap's top back
     except (OSError, AttributeError):
         return  # another C library: nothing to gain, nothing lost

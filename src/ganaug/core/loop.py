@@ -10,13 +10,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from ganaug.core import state
 from ganaug.core.device import autocast, channels_last, keep_heap, on_device
@@ -38,14 +39,14 @@ class Diverged(RuntimeError):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: steps, or seconds that become steps once, from timed steps."""
+    """How long to train: steps, or seconds that become steps once, from timed steps; neither is the default."""
 
     steps: int | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 0:
-            raise InputError(f"steps must be 0 or more, found {self.steps}.")
+        if self.steps is not None and (self.steps < 0 or self.steps != int(self.steps)):
+            raise InputError(f"steps must be a whole number, 0 or more, found {self.steps}.")
         if self.seconds is not None and self.seconds <= 0:
             raise InputError(f"the time budget must be positive, found {self.seconds} seconds.")
 
@@ -84,24 +85,29 @@ def train(
         at = reopen(system, run) if resume and run is not None else None
         if at is None:
             at = begin(system, budget, seed)
+        elif budget.steps not in (None, at.total):
+            raise InputError(f"{run} was started with {at.total} steps, now {budget.steps}: keep the number equal.")
         watch = Watch(system, run, seed, log)
-        with interruptible() as interrupted:
-            go(system, at, run, watch, interrupted)
-        if run is not None:
-            checkpoint(system, at, run)
-        watch.close()
+        try:
+            with interruptible() as interrupted:
+                go(system, at, run, watch, interrupted)
+        finally:
+            watch.close()
     return at
 
 
 def begin(system: System, budget: Budget, seed: int) -> Progress:
     """Build and prepare; turn seconds into steps."""
-    at = Progress(seed, total=budget.steps if budget.steps is not None else 1000)
+    seconds = budget.seconds if budget.steps is None else None
+    if seconds and system.uneven:
+        raise InputError(f"{system.CARD.id} has steps of unequal length: give --steps instead of a time.")
+    at = Progress(seed, total=system.default_steps() if budget.steps is None else int(budget.steps))
     system.total = at.total
     build(system, seed)
-    with seeded(seed, "prepare"):
+    with seeded(seed, "prepare"), modes_kept(system.modules()):  # a resumed run has the modes that `build` left
         system.prepare(system.train)
-    if budget.steps is None and budget.seconds is not None:
-        at.total = system.total = steps_in(system, budget.seconds, seed)
+    if seconds and at.total:
+        at.total = system.total = steps_in(system, seconds, seed)
     return at
 
 
@@ -110,17 +116,26 @@ def build(system: System, seed: int) -> None:
     with seeded(seed, "build"):
         system.build(system.spec)
     channels_last(system.modules())
-    system.set_mode(training=True)
+
+
+@contextmanager
+def modes_kept(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Each part of the networks comes out in the mode, training or evaluation, that it went in with."""
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def steps_in(system: System, seconds: float, seed: int) -> int:
     """How many steps fit into the time, from a few timed steps that leave no trace."""
-    if system.uneven:
-        raise InputError(f"{system.CARD.id} has steps of unequal length: give --steps instead of a time.")
     before = state.snapshot(system)
     start = time.perf_counter()
     for t in range(TIMED):
-        one_step(system, Progress(seed, system.total, t))
+        losses = one_step(system, Progress(seed, system.total, t))
+    finite(losses)  # waits for the GPU
     each = (time.perf_counter() - start) / TIMED
     state.put_values(system, before)
     state.put_tensors(system, before, next_device())
@@ -128,7 +143,7 @@ def steps_in(system: System, seconds: float, seed: int) -> int:
 
 
 def go(system: System, at: Progress, run: Path | None, watch: Watch, interrupted: threading.Event) -> None:
-    """Steps t..total. Every `keep` steps the state is known to be good: it is what a rollback and a resume return to."""
+    """Steps t..total. Every `keep` steps the state is known to be good: a rollback and a resume return to it."""
     keep = max(1, min(100, at.total // 20))
     good, good_t, saved = state.snapshot(system), at.t, time.monotonic()
     while at.t < at.total:
@@ -141,7 +156,7 @@ def go(system: System, at: Progress, run: Path | None, watch: Watch, interrupted
             if at.t % keep == 0:
                 good, good_t = state.snapshot(system), at.t
                 if run is not None and time.monotonic() - saved > SAVE_SECONDS:
-                    checkpoint(system, at, run)
+                    checkpoint(good, at, run)
                     saved = time.monotonic()
         watch.after(at.t, at.total, losses)
         if interrupted.is_set():
@@ -161,9 +176,7 @@ def finite(losses: Mapping[str, torch.Tensor]) -> bool:
     return not values or bool(torch.isfinite(torch.stack(values)).all())
 
 
-def roll_back(
-    system: System, at: Progress, good: Any, good_t: int, losses: Mapping[str, torch.Tensor]
-) -> None:
+def roll_back(system: System, at: Progress, good: Any, good_t: int, losses: Mapping[str, torch.Tensor]) -> None:
     """Back to the last good state once, with other random numbers from there on; the second time stop."""
     bad = [name for name, value in losses.items() if not torch.isfinite(torch.as_tensor(value)).all()]
     if at.retry:
@@ -182,13 +195,13 @@ def stop(system: System, at: Progress, good: Any, good_t: int, run: Path | None)
     state.put_tensors(system, good, next_device())
     at.t = good_t
     if run is not None:
-        checkpoint(system, at, run)
+        checkpoint(good, at, run)
     raise KeyboardInterrupt
 
 
-def checkpoint(system: System, at: Progress, run: Path) -> None:
+def checkpoint(good: Any, at: Progress, run: Path) -> None:
     """The whole state into `run/state.safetensors`, atomically."""
-    state.write(run / "state.safetensors", state.snapshot(system), at.__dict__)
+    state.write(run / "state.safetensors", good, at.__dict__)
 
 
 def reopen(system: System, run: Path) -> Progress | None:
@@ -208,6 +221,9 @@ def reopen(system: System, run: Path) -> Progress | None:
 def put_checked(system: System, stored: Any, run: Path) -> None:
     """Load tensors; a file that does not fit this system is told apart from a damaged one."""
     try:
+        for name, value in state.stateful(system).items():
+            if hasattr(value, "load_state_dict") and name not in stored:
+                raise KeyError(f"it lacks {name}")
         state.put_tensors(system, stored, next_device())
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(

@@ -40,19 +40,20 @@ class Watch:
         now = time.monotonic()
         if self.first is None:
             self.first = (t, now)
-        if self.log is not None and (now - self.told > EVERY_SECONDS or t == total):
+        if (self.log is not None or self.scalars is not None) and (now - self.told > EVERY_SECONDS or t == total):
             self.tell(t, total, losses, now)
 
     def tell(self, t: int, total: int, losses: Mapping[str, torch.Tensor], now: float) -> None:
         """Losses, images a second and time left to the callback and to TensorBoard."""
         from ganaug.core.loop import Log
 
-        assert self.log is not None and self.first is not None
+        assert self.first is not None
         self.told = now
         values = {name: float(torch.as_tensor(value).detach().float().mean()) for name, value in losses.items()}
         each = (now - self.first[1]) / max(t - self.first[0], 1)
         speed = self.system.rows_per_step / each if each else 0.0
-        self.log(Log(t, total, values, speed, each * (total - t), self.alarm))
+        if self.log is not None:
+            self.log(Log(t, total, values, speed, each * (total - t), self.alarm))
         if self.scalars is not None:
             for name, value in values.items():
                 self.scalars.add_scalar(name, value, t)
@@ -75,6 +76,8 @@ class Watch:
 
 def collapse_alarm(system: System, images: Any) -> str:
     """A sentence when generated images are nearly all the same, measured against the training images."""
+    if not len(system.train):
+        return ""
     rows = torch.arange(min(64, len(images)))
     real = system.train.images(torch.linspace(0, len(system.train) - 1, len(rows)).long())
     made = images.images(rows)

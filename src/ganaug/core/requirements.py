@@ -32,13 +32,13 @@ def missing(system: System, train: ImageSet) -> list[str]:
             said.append(
                 f"{card.id} needs the field '{field}', and this set has {', '.join(sorted(spec.fields)) or 'none'}."
             )
-    for name in card.sets:
-        if name not in spec.others:
-            said.append(
-                f"{card.id} needs a second set '{name}': give it with the data (others={{'{name}': ...}})."
-            )
+    said += [
+        f"{card.id} needs a second set '{name}': give it with the data (others={{'{name}': ...}})."
+        for name in card.sets
+        if name not in spec.others
+    ]
     if card.needs or system.rows_per_step:
-        said += size_problems(system, train)
+        said += size_problems(system, train) + channel_problems(system, train)
     return said
 
 
@@ -53,16 +53,23 @@ def size_problems(system: System, train: ImageSet) -> list[str]:
         ]
     small, large = card.sizes
     if min(spec.size) < small or max(spec.size) > large:
-        return [
-            f"{card.id} works from {small} to {large} pixels, these are {spec.height}x{spec.width}: pass --size."
-        ]
+        return [f"{card.id} works from {small} to {large} pixels, these are {spec.height}x{spec.width}: pass --size."]
     return []
+
+
+def channel_problems(system: System, train: ImageSet) -> list[str]:
+    """A number of channels that the card names ("any", or numbers such as "1, 3")."""
+    card, found = system.CARD, train.spec.channels
+    if card.channels == "any" or found in map(int, card.channels.split(",")):
+        return []
+    return [f"{card.id} works on images of {card.channels} channels, these have {found}: convert them first."]
 
 
 def few(system: System, train: ImageSet) -> list[str]:
     """Advice on too few images, one sentence each."""
     least = system.CARD.min_rows
-    small = {name: n for name, n in train.counts().items() if 0 < n < least}
+    counts = train.counts() or {"all images": len(train)}
+    small = {name: n for name, n in counts.items() if 0 < n < least}
     if not small:
         return []
     listed = ", ".join(f"{name} ({n})" for name, n in list(small.items())[:5])

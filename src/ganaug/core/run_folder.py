@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ganaug.core import loop, state
 from ganaug.core.catalogue import make
 from ganaug.core.device import on_device
@@ -25,32 +27,43 @@ def describe(system: System, fingerprint: str, seed: int) -> dict:
 
     return {
         "ganaug": __version__,
-        "system": system.CARD.id,
-        "params": plain_params(system),
+        **plain(system),
         "spec": system.spec.to_json(),
         "data": fingerprint,
         "seed": seed,
     }
 
 
-def plain_params(system: System) -> dict:
-    """Hyperparameters as JSON; a system among them becomes its id and parameters."""
-    plain = {}
-    for name, value in system.get_params(deep=False).items():
-        if hasattr(value, "CARD"):
-            value = {"system": value.CARD.id, "params": plain_params(value)}
-        if name not in ("task", "features") or isinstance(value, (str, type(None))):
-            plain[name] = value
-    return json.loads(json.dumps(plain, default=str))
+def plain(system: Any) -> dict:
+    """Id and hyperparameters as JSON; a wrapper is its inner system and its own name.
 
-
-def from_plain(id: str, params: Mapping[str, Any]) -> System:
-    """The inverse of `plain_params`: only ids of the catalogue are made."""
+    A system or task among the hyperparameters becomes such a dict. Other objects that are no JSON become text.
+    """
+    if hasattr(system, "wrapper"):
+        return {**plain(system.inner()), "wrapper": system.wrapper}
     values = {}
-    for name, value in params.items():
-        nested = isinstance(value, dict) and set(value) == {"system", "params"}
-        values[name] = from_plain(value["system"], value["params"]) if nested else value
-    return make(id, **values)
+    for name, value in system.get_params(deep=False).items():
+        value = plain(value) if hasattr(value, "CARD") else value
+        if name not in ("task", "features") or isinstance(value, (str, dict, type(None))):
+            values[name] = value
+    return {"system": system.CARD.id, "params": json.loads(json.dumps(values, default=as_json))}
+
+
+def as_json(value: Any) -> Any:
+    """numpy's numbers as numbers, anything else as text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def from_plain(facts: Mapping[str, Any]) -> System:
+    """The inverse of `plain`: only ids of the catalogue are made."""
+    from ganaug.core.combine import WRAPPERS
+
+    values = {}
+    for name, value in facts["params"].items():
+        nested = isinstance(value, dict) and {"system", "params"} <= set(value)
+        values[name] = from_plain(value) if nested else value
+    system = make(facts["system"], **values)
+    return WRAPPERS[facts["wrapper"]](system) if "wrapper" in facts else system
 
 
 def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
@@ -70,19 +83,16 @@ def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
 def compare(stored: Mapping[str, Any], own: Mapping[str, Any], folder: Path) -> None:
     """InputError that names what differs between a stored run and the one asked for."""
     if stored.get("system") != own["system"]:
-        raise InputError(
-            f"{folder} is a run of {stored.get('system')}, not of {own['system']}: give its own folder."
-        )
+        raise InputError(f"{folder} is a run of {stored.get('system')}, not of {own['system']}: give its own folder.")
     if stored.get("data") != own["data"]:
         raise InputError(
             f"{folder} was fitted on another data set (fingerprint {stored.get('data')}, now {own['data']}): "
             "give the data it was started with, or another folder."
         )
-    for name in ("params", "seed"):
-        if stored.get(name) != own[name]:
-            raise InputError(
-                f"{folder} was started with {name} {stored.get(name)}, now {own[name]}: keep them equal."
-            )
+    for name in ("wrapper", "params", "seed"):
+        was, now = stored.get(name), own.get(name)
+        if was != now:
+            raise InputError(f"{folder} was started with {name} {was}, now {now}: keep them equal.")
 
 
 def save(system: System, folder: Path) -> None:
@@ -91,12 +101,9 @@ def save(system: System, folder: Path) -> None:
         raise InputError(f"{system.CARD.id} is not fitted yet: call fit before save.")
     if not (folder / "run.json").is_file():
         write_json(folder / "run.json", describe(system, "", system.fitted_["seed"]))
-    facts = {**system.fitted_, "total": system.total}
-    state.write(
-        folder / "state.safetensors",
-        state.snapshot(system),
-        {"seed": facts["seed"], "total": facts["total"], "t": facts["steps"], "retry": facts["retry"]},
-    )
+    done = system.fitted_
+    at = loop.Progress(done["seed"], system.total, done["steps"], done["retry"])
+    loop.checkpoint(state.snapshot(system), at, folder)
 
 
 def restore(folder: str | Path) -> System:
@@ -106,7 +113,7 @@ def restore(folder: str | Path) -> System:
         raise InputError(f"{folder} is not a run folder: it has no run.json (make one with `ganaug fit`).")
     facts = read_json(folder / "run.json")
     try:
-        system = from_plain(facts["system"], facts["params"])
+        system = from_plain(facts)
         system.spec = Spec.from_json(facts["spec"])
         seed = facts["seed"]
     except (KeyError, TypeError) as error:
@@ -141,9 +148,9 @@ def put(system: System, stored: Any, total: int | None = None, seed: int = 0, fo
 def read_json(file: Path) -> dict:
     """A JSON file; InputError when it is damaged."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{file} can't be read as JSON ({error}): restore it or fit again.") from None
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(f"{file} can't be read as JSON facts ({error}): restore it or fit again.") from None
 
 
 def write_json(file: Path, content: Any) -> None:

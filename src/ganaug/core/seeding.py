@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
+from ganaug.core.device import device
+
 
 def derive(seed: int, *purpose: object) -> int:
     """A 63-bit seed from a seed and what it is for; unlike for every purpose, equal on every machine."""
@@ -19,9 +21,11 @@ def derive(seed: int, *purpose: object) -> int:
 @contextmanager
 def seeded(seed: int, *purpose: object) -> Iterator[None]:
     """Inside, plain torch randomness follows (seed, purpose); outside, the global state is untouched."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive(seed, *purpose))
+    on_gpu = device().type == "cuda"
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_gpu else []):
+        torch.default_generator.manual_seed(derive(seed, *purpose))  # torch.manual_seed is ten times slower
+        if on_gpu:
+            torch.cuda.manual_seed(derive(seed, *purpose))
         yield
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ def is_state(name: str, value: Any) -> bool:
     """Whether an attribute is stored."""
     if isinstance(value, Tensor) or hasattr(value, "load_state_dict") or hasattr(value, "get_state"):
         return True
-    if isinstance(value, (list, tuple)) and value:
+    if isinstance(value, (list, tuple)):
         return all(is_state("", v) for v in value) or name.endswith("_")
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         return all(is_state("", v) for v in value.values()) or name.endswith("_")
     return name.endswith("_")
 
@@ -57,14 +58,12 @@ def pack(value: Any, at: str = "") -> Packed:
     elif hasattr(value, "state_dict"):
         value = value.state_dict()
     if isinstance(value, Mapping):
-        parts = [(key, pack(part, f"{at}/{key}")) for key, part in value.items()]
+        parts = [(key, pack(part, f"{at}/{key!r}")) for key, part in value.items()]  # {1: ..., "1": ...} are two
         return merge(parts), {"dict": [[key, skeleton] for key, (_, skeleton) in parts]}
     if isinstance(value, (list, tuple)):
         parts = [(i, pack(part, f"{at}/{i}")) for i, part in enumerate(value)]
         return merge(parts), {"list": [skeleton for _, (_, skeleton) in parts]}
-    raise TypeError(
-        f"state at '{at}' is a {type(value).__name__}: only tensors and JSON values can be stored"
-    )
+    raise TypeError(f"state at '{at}' is a {type(value).__name__}: only tensors and JSON values can be stored")
 
 
 def merge(parts: list[tuple[Any, Packed]]) -> dict[str, Tensor]:
@@ -112,17 +111,17 @@ def loaded(target: Any, value: Any, device: torch.device) -> Any:
         target.set_state(value)
         return target
     if hasattr(target, "load_state_dict"):
-        target.load_state_dict(value)
+        target.load_state_dict(deepcopy(value))  # optimisers keep what they are given
         return target
     if isinstance(value, Tensor):
         return value.clone().to(device)
     if isinstance(value, list):
-        targets = (
-            target if isinstance(target, (list, tuple)) and len(target) == len(value) else [None] * len(value)
-        )
+        fits = isinstance(target, (list, tuple)) and len(target) == len(value)
+        targets = target if fits else [None] * len(value)
         return [loaded(t, v, device) for t, v in zip(targets, value, strict=True)]
     if isinstance(value, dict):
-        return {k: loaded((target or {}).get(k), v, device) for k, v in value.items()}
+        targets = target if isinstance(target, dict) else {}
+        return {k: loaded(targets.get(k), v, device) for k, v in value.items()}
     return value
 
 
@@ -149,9 +148,7 @@ def write(path: Path, state: Any, facts: Mapping[str, Any]) -> None:
 def read(path: Path) -> tuple[Any, dict]:
     """(state, facts) of a file; InputError when it is missing, damaged or something else."""
     if not path.is_file():
-        raise InputError(
-            f"{path} does not exist: a fitted run folder holds this file; give the folder of a run."
-        )
+        raise InputError(f"{path} does not exist: a fitted run folder holds this file; give the folder of a run.")
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["ganaug"])

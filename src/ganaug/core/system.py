@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ganaug.core import loop, run_folder
+from ganaug.core import loop, run_folder, state
 from ganaug.core.card import Card
 from ganaug.core.device import on_device
 from ganaug.core.loop import Budget, LogCallback
@@ -22,6 +23,7 @@ from ganaug.core.seeding import derive, seeded
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.pixels import ArrayPixels
 from ganaug.data.spec import Spec
 from ganaug.data.view import TrainView
 from ganaug.parts.samplers import shuffled
@@ -82,11 +84,10 @@ class System(BaseEstimator):
 
     def preview(self) -> ImageSet | None:
         """A picture of where the training stands: samples, or variants of the first training rows."""
+        first = self.train.select(np.arange(min(64, len(self.train))))
         if "sample" in self.CARD.can:
-            return self.sample(64) if self.conditional else self.sample(64)
-        if "augment" in self.CARD.can:
-            return self.augment(self.train.select(np.arange(min(64, len(self.train)))))
-        return None
+            return self.sample(like=first) if self._unseen() else self.sample(64)
+        return self.augment(first) if "augment" in self.CARD.can else None
 
     # --- given: fitting ---------------------------------------------------------------------------------------
 
@@ -120,25 +121,25 @@ class System(BaseEstimator):
         `resume` goes on from its last checkpoint, to the same bits as a run that was never stopped.
 
         Raises InputError when the set lacks a field the card needs, when it has too few images, or when the run
-        folder belongs to another system or data set; Diverged when the losses become non-finite twice.
+        folder belongs to another system or data set or was started with another budget; Diverged when the losses
+        become non-finite twice.
         """
+        for name in state.stateful(self):  # nothing of an earlier fit may show in this one
+            delattr(self, name)
+        budget = budget if isinstance(budget, Budget) else Budget(budget)
+        seed, folder = legal_seed(seed), Path(run) if run is not None else None
         self.train = as_view(train, self)
         self.spec = self.train.spec
-        check_requirements(self, self.train)
-        steps = (
-            budget
-            if isinstance(budget, Budget)
-            else Budget(self.default_steps() if budget is None else budget)
-        )
-        folder = Path(run) if run is not None else None
-        if folder is not None:
-            run_folder.open_run(self, folder, resume, seed)
-        self.recogniser_updates_ = 0
-        self.conditions = condition_table(self.train)
         try:
-            at = loop.train(self, steps, seed, folder, resume, log)
+            check_requirements(self, self.train)
+            if folder is not None:
+                run_folder.open_run(self, folder, resume, seed)
+            self.recogniser_updates_ = 0
+            self.conditions = condition_table(self.train, self.CARD.needs)
+            at = loop.train(self, budget, seed, folder, resume, log)
         finally:
             del self.train
+        self.set_mode(training=False)  # as after `restore`
         self.fitted_ = {"seed": seed, "steps": at.t, "retry": at.retry}
         if folder is not None:
             run_folder.save(self, folder)
@@ -162,8 +163,10 @@ class System(BaseEstimator):
 
     def stage(self, t: int) -> tuple[int, float]:
         """(number of the stage of step t, progress 0..1 inside it); every stage gets at least one step."""
-        ends = np.rint(np.cumsum(self.stages) / sum(self.stages) * self.total).astype(int)
-        ends = np.maximum(ends, np.arange(1, len(ends) + 1))
+        order, total = np.arange(len(self.stages)), max(self.total, len(self.stages))
+        ends = np.rint(np.cumsum(self.stages) / sum(self.stages) * total).astype(int)
+        ends = np.maximum.accumulate(np.maximum(ends, 1) - order) + order  # each ends after the one before it
+        ends = np.minimum(ends, total - order[::-1])  # and leaves a step for each that follows
         number = min(int(np.searchsorted(ends, t, side="right")), len(ends) - 1)
         start = int(ends[number - 1]) if number else 0
         return number, min((t - start) / max(int(ends[number]) - start, 1), 1.0)
@@ -188,6 +191,7 @@ class System(BaseEstimator):
         Made in canonical chunks: image i is a pure function of (weights, parameters, seed, i), so any range can be
         made anywhere. Raises InputError for a class that is unknown or can't be chosen.
         """
+        self._refuse_unfitted()
         if like is not None:
             yield from self._chunks("like", 0, len(like), seed, lambda rows: self._asked(like, rows))
         elif per_class is not None:
@@ -196,7 +200,7 @@ class System(BaseEstimator):
         else:
             if n is None:
                 raise InputError("say how many images: n=..., per_class=... or like=...")
-            yield from self._chunks("all", start, start + n, seed, lambda rows: self._seen(rows, seed))
+            yield from self._chunks("all", start, start + n, seed, self._seen)
 
     def sample(
         self,
@@ -217,27 +221,29 @@ class System(BaseEstimator):
 
     def augment(self, data: Any, *, seed: int = 0) -> Any:
         """Variants of given images: Batch -> Batch, ImageSet -> ImageSet (one variant a row, in order)."""
+        self._refuse_unfitted()
         if isinstance(data, Batch):
-            with on_device() as chosen, seeded(seed, "augment"), torch.no_grad(), self._evaluating():
+            with on_device() as chosen, seeded(seed, "augment"), torch.no_grad(), evaluating(self.modules()):
                 return self.vary(data.to(chosen))
         batches = []
         for c, first in enumerate(range(0, len(data), self.chunk)):
             rows = torch.arange(first, min(first + self.chunk, len(data)))
-            with on_device() as chosen, seeded(seed, "augment", c), torch.no_grad(), self._evaluating():
+            with on_device() as chosen, seeded(seed, "augment", c), torch.no_grad(), evaluating(self.modules()):
                 batch = self.draw(data, rows)
                 made = self.vary(batch.to(chosen))
+            assert batch.index is not None
             batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
         origins = [self._origin(seed, i) for i in range(len(data))]
         return ImageSet.from_batches(batches, data.spec, origin=np.array(origins), name=self.CARD.id)
 
     def _chunks(self, key: Any, start: int, stop: int, seed: int, want: Any) -> Iterator[Batch]:
         """The canonical chunks that cover start..stop, cut to it."""
-        for c in range(start // self.chunk, -(-stop // self.chunk)):
+        for c in range(start // self.chunk, -(-stop // self.chunk) if stop > start else 0):
             first = c * self.chunk
             rows = torch.arange(first, first + self.chunk)
             if key == "like":
                 rows = rows[rows < stop]
-            with on_device() as chosen, seeded(seed, "sample", key, c), torch.no_grad(), self._evaluating():
+            with on_device() as chosen, seeded(seed, "sample", key, c), torch.no_grad(), evaluating(self.modules()):
                 asked = want(rows)
                 made = self.generate(asked.to(chosen)).but(index=rows)
             made = made if made.label is not None or asked.label is None else made.but(label=asked.label)
@@ -251,30 +257,39 @@ class System(BaseEstimator):
                 "or fit one clone a class with PerClass (`--per-class-model`)."
             )
         names = self.spec.classes
-        wanted = dict.fromkeys(names, per_class) if isinstance(per_class, int) else dict(per_class)
+        seen = [names[k] for k in self._seen_classes()]
+        wanted = dict(per_class) if isinstance(per_class, Mapping) else dict.fromkeys(seen, per_class)
         for name, count in wanted.items():
             if name not in names:
                 raise InputError(f"there is no class '{name}': the classes are {', '.join(names)}.")
             if count < 0:
                 raise InputError(f"the number of images of class '{name}' must be 0 or more, found {count}.")
+            if count and name not in seen:
+                raise InputError(f"class '{name}' had no training image, so none can be made: leave it out.")
         return {names.index(name): count for name, count in wanted.items() if count}
+
+    def _seen_classes(self) -> list[int]:
+        """The class numbers that occurred in training."""
+        return self.conditions["label"].unique().tolist()
 
     def _asked(self, like: ImageSet, rows: Tensor) -> Batch:
         """The conditions of some rows: everything but their image."""
         return self.draw(like, rows).but(image=None)
 
-    def _seen(self, rows: Tensor, seed: int) -> Batch:
+    def _unseen(self) -> list[str]:
+        """The conditions that no table can hold, because they are whole images or maps."""
+        return [field for field in self.CARD.needs if field not in self.conditions]
+
+    def _seen(self, rows: Tensor) -> Batch:
         """Conditions drawn from those seen in training; refused where they are whole images or maps."""
-        needs = [field for field in self.CARD.needs if field not in self.conditions]
-        if needs:
-            raise InputError(
-                f"{self.CARD.id} needs {', '.join(needs)} to make images: pass --like DATA (like=...)."
-            )
+        if self._unseen():
+            needs = ", ".join(self._unseen())
+            raise InputError(f"{self.CARD.id} needs {needs} to make images: pass --like DATA (like=...).")
         if not self.conditions:
             return Batch(index=rows)
         size = len(next(iter(self.conditions.values())))
         chosen = torch.randint(size, (len(rows),), device="cpu")
-        return Batch(index=rows, **{name: table[chosen] for name, table in self.conditions.items()})
+        return Batch(index=rows).but(**{name: table[chosen] for name, table in self.conditions.items()})
 
     def _origin(self, seed: int, index: int) -> str:
         """How one image was made, for manifests."""
@@ -283,23 +298,21 @@ class System(BaseEstimator):
         facts = {"system": self.CARD.id, "version": __version__, "seed": seed, "index": index}
         return json.dumps({**facts, "label_policy": self.CARD.labels})
 
+    def _refuse_unfitted(self) -> None:
+        """InputError before the first fit."""
+        if not hasattr(self, "spec"):
+            raise InputError(f"{self.CARD.id} is not fitted yet: call fit first.")
+
     # --- given: networks and files ----------------------------------------------------------------------------
 
     def modules(self) -> list[nn.Module]:
-        """Every network of the system, in lists too."""
-        found = []
-        for value in vars(self).values():
-            several = value if isinstance(value, (list, tuple)) else [value]
-            found += [part for part in several if isinstance(part, nn.Module)]
-        return found
+        """Every network that the system has built, in lists and dicts too."""
+        return list(networks(state.stateful(self)))
 
     def set_mode(self, *, training: bool) -> None:
         """Training or evaluation mode for every network."""
         for module in self.modules():
             module.train(training)
-
-    def _evaluating(self) -> Any:
-        return Evaluating(self.modules())
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted system into a folder that `ganaug.restore` reads back."""
@@ -314,19 +327,22 @@ class System(BaseEstimator):
         run_folder.put(self, stored)
 
 
-class Evaluating:
-    """A context in which networks are in evaluation mode; each module's own mode comes back after it."""
+def networks(value: Any) -> Iterator[nn.Module]:
+    """The networks in a value or in nested lists and dicts."""
+    if isinstance(value, nn.Module):
+        yield value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from networks(part)
 
-    def __init__(self, modules: Sequence[nn.Module]):
-        self.modes = [(part, part.training) for module in modules for part in module.modules()]
 
-    def __enter__(self) -> None:
-        for part, _ in self.modes:
-            part.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for part, training in self.modes:
-            part.training = training
+@contextmanager
+def evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, networks are in evaluation mode; each part's own mode comes back after it."""
+    with loop.modes_kept(modules):
+        for module in modules:
+            module.eval()
+        yield
 
 
 def want_class(k: int, rows: Tensor) -> Batch:
@@ -334,14 +350,21 @@ def want_class(k: int, rows: Tensor) -> Batch:
     return Batch(index=rows, label=torch.full((len(rows),), k, device="cpu"))
 
 
-def condition_table(train: ImageSet) -> dict[str, Tensor]:
-    """The small conditions of every training row, so that samples without `like` follow their distribution."""
-    table = {}
-    for name in ("label", "attributes", "identity"):
-        column = getattr(train, name)
-        if column is not None:
-            table[name] = torch.as_tensor(column[train.label >= 0] if train.label is not None else column)
-    return table
+def condition_table(train: ImageSet, needs: Sequence[str]) -> dict[str, Tensor]:
+    """The small conditions of every training row, so that samples without `like` follow their distribution.
+
+    Only what the card needs: an unconditional system's images have no label.
+    """
+    known = slice(None) if train.label is None else train.label >= 0
+    names = [name for name in ("label", "attributes", "identity") if name in needs]
+    return {name: torch.as_tensor(getattr(train, name)[known]) for name in names}
+
+
+def legal_seed(seed: int) -> int:
+    """The seed as a plain integer; InputError below 0."""
+    if seed < 0:
+        raise InputError(f"the seed must be 0 or more, found {seed}.")
+    return int(seed)
 
 
 def as_view(data: ImageSet | None, system: System) -> TrainView:
@@ -349,7 +372,7 @@ def as_view(data: ImageSet | None, system: System) -> TrainView:
     if data is None:
         if system.CARD.needs or type(system).step is not System.step:
             raise InputError(f"{system.CARD.id} needs a training set: pass one to fit.")
-        return TrainView(image=np.zeros((0, 8, 8, 3), np.uint8))
+        return TrainView(image=ArrayPixels(np.zeros((0, 8, 8, 3), np.uint8)))
     if isinstance(data, TrainView):
         return data
     held_out = len(data.in_fold("test", "val"))

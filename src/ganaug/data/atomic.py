@@ -64,7 +64,8 @@ def refuse_content(target: Path, replace: bool = False) -> None:
         raise InputError(f"the output {target} is a file, a folder is needed: choose another place.")
     if not replace and target.is_dir() and any(target.iterdir()):
         raise InputError(
-            f"the output folder {target} already holds other content, nothing was written: choose a new or empty folder."
+            f"the output folder {target} already holds other content, nothing was written: "
+            "choose a new or empty folder."
         )
 
 

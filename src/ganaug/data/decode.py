@@ -63,7 +63,7 @@ def decode(path: ImageFile) -> np.ndarray:
             raise ValueError(f"its header says {raw.height} x {raw.width} pixels, its content is {array.shape}")
         dtype = kept(array.dtype)
         with np.errstate(over="ignore"):
-            array = array.astype(dtype) * 255 if array.dtype == bool else array.astype(dtype)
+            array = array.astype(dtype) * 255 if array.dtype.kind == "b" else array.astype(dtype)
         if dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"{path} holds NaN or infinite values: replace them before loading.")
         return np.ascontiguousarray(oriented(array, raw.orientation))
@@ -73,7 +73,7 @@ def kept(dtype: np.dtype) -> np.dtype:
     """The dtype that a stored one is decoded to; ValueError for complex numbers, texts and objects."""
     if dtype.kind not in "biuf":
         raise ValueError(f"its values are {dtype}, numbers are needed")
-    if dtype == bool:
+    if dtype.kind == "b":
         return np.dtype(np.uint8)
     native = dtype.newbyteorder("=")
     return native if native in (np.uint8, np.uint16) else np.dtype(np.float32)

@@ -144,10 +144,14 @@ class ImageSet:
         return {name: int(n) for name, n in zip(self.classes, found, strict=False)}
 
     def fingerprint(self) -> str:
-        """A hash of pixels, labels and class names: equal for equal content, wherever it lies."""
+        """A hash of pixels, labels and class names: equal for equal content, wherever it lies.
+
+        `origin` tells how an image came about, not what it is, and is left out.
+        """
         digest = hashlib.sha256(self.image.fingerprint().encode())
         for name, column in self.columns():
-            digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
+            if name != "origin":
+                digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
         digest.update("|".join(self.classes).encode())
         for name, other in (*self.views.items(), *self.others.items()):
             digest.update(f"{name}{other.fingerprint()}".encode())

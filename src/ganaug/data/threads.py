@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> Iterator[Result]:
     """`work(item)` for every item, in order, with a bar named `title`.
 
-    Decoders let go of the interpreter, so threads help. Pieces are handed out only as results are taken, so memory holds a few hundred results at most. The first error,
-    by the order of the items, passes through and the rest is not begun.
+    Decoders let go of the interpreter, so threads help. Pieces are handed out only as results are taken, so memory
+    holds some hundred results at most. The first error, by the order of the items, passes through.
     """
     return shown(results(work, items), len(items), title)
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from ganaug.data.errors import InputError
 
-ROWS = 1024  # rows of a pairwise matrix that are held at a time
+ROWS = 512  # rows of a pairwise matrix that are held at a time
 
 
 def moments(features: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
     """Mean and unbiased covariance (divided by n - 1) in float64; needs two rows or more."""
+    _check("features", features)
     centred, mean = _centred(features)
     return mean, centred.T @ centred / (len(centred) - 1)
 
@@ -159,8 +160,6 @@ def intra_class_diversity(x: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) 
 
 
 def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
-    if features.ndim != 2 or len(features) < 2:
-        raise InputError(f"features: expected 2 rows or more [rows, dimensions], found {tuple(features.shape)}.")
     features = features.double()
     mean = features.mean(0)
     return features - mean, mean
@@ -175,16 +174,20 @@ def _root(cov: Tensor) -> Tensor:
     return vectors * values.clamp_min(0).sqrt()
 
 
+def _check(name: str, x: Tensor, least: int = 2) -> None:
+    if x.ndim != 2 or len(x) < least:
+        found = f"found {tuple(x.shape)}; give more images"
+        raise InputError(f"{name}: expected {least} rows or more of [rows, dimensions], {found}.")
+    if not x.isfinite().all():
+        raise InputError(f"{name}: expected finite numbers, found NaN or infinity; check the network.")
+
+
 def _check_pair(a: Tensor, b: Tensor, least: int = 2) -> None:
-    for name, x in (("first", a), ("second", b)):
-        if x.ndim != 2 or len(x) < least:
-            found = f"found {tuple(x.shape)}; give more images"
-            raise InputError(f"{name} features: expected {least} rows or more [rows, dimensions], {found}.")
-        if not x.isfinite().all():
-            raise InputError(f"{name} features: expected finite numbers, found NaN or infinity; check the network.")
+    _check("first features", a, least)
+    _check("second features", b, least)
     if a.shape[1] != b.shape[1]:
         found = f"found {a.shape[1]} and {b.shape[1]}; use one extractor for both"
-        raise InputError(f"feature sets: expected equal dimensions, {found}.")
+        raise InputError(f"features: expected equal dimensions, {found}.")
 
 
 def _subsets(n: int, subsets: int, size: int, generator: torch.Generator) -> Int[Tensor, "s size"]:

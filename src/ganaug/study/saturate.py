@@ -24,8 +24,8 @@ from ganaug.study.cells import fitted_transforms
 from ganaug.study.folds import Fold, training_view
 from ganaug.study.source import MixedSource
 
-LENGTHS = (200, 400, 800, 1600)
-LONGER = 3200
+LENGTHS = (200, 400, 800)
+LONGEST = 3200
 TRIAL_STEPS = 400
 TRIALS = 3
 MOST_VALIDATION = 1000
@@ -92,18 +92,18 @@ Runner = Callable[[Sequence[Trial]], list[float]]
 def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | None) -> dict:
     """Choose the strength of the rules, then the length for all arms; the curve and a sentence for the report.
 
-    `folds` are inner folds. A length is enough when twice of it brings less than half the margin, for the rules and
-    for no augmentation alike. A given `steps` is kept, and judged.
+    `folds` are inner folds. Lengths double until the last doubling brings less than half the margin, for the rules
+    and for no augmentation alike. A given `steps` is kept, and judged.
     """
     trials = [Trial(RULES, name, TRIAL_STEPS, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
     by_strength = dict(zip(STRENGTHS, grouped(run(trials), len(folds)), strict=True))
     strength = max(by_strength, key=lambda name: float(np.mean(by_strength[name])))
     curve = [{"arm": "rules", "strength": s, "steps": TRIAL_STEPS, "scores": v} for s, v in by_strength.items()]
-    lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n <= steps), steps, 2 * steps})
+    lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n < steps), steps, 2 * steps})
     points = measure(lengths, strength, folds, run)
-    if steps is None and not enough(points, margin, lengths[-2]):
-        points += measure([LONGER], strength, folds, run)
-        lengths.append(LONGER)
+    while steps is None and lengths[-1] < LONGEST and not enough(points, margin, lengths[-2]):
+        lengths.append(2 * lengths[-1])
+        points += measure(lengths[-1:], strength, folds, run)
     chosen = steps if steps is not None else shortest(points, margin, lengths)
     known = {(p["arm"], p["strength"], p["steps"]) for p in points}
     curve = [p for p in curve if (p["arm"], p["strength"], p["steps"]) not in known] + points

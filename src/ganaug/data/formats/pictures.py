@@ -16,7 +16,7 @@ from ganaug.data.formats.raw import Raw, TooLargeError
 # Our own bound refuses with a sentence; Pillow's warning would come before it, at 90 million pixels.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-KINDS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "PPM")
+KINDS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 SHOWN_AS = {  # modes that are no plain grey, RGB or RGBA
     **dict.fromkeys(("P", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"), "RGB"),
     **dict.fromkeys(("PA", "LA", "La", "RGBa"), "RGBA"),
@@ -100,8 +100,11 @@ def png_is_deep_colour(file: IO[bytes]) -> bool:
 def deep_png(file: IO[bytes]) -> np.ndarray:
     """A 16 bit colour PNG as uint16 [H, W, C]."""
     import torch
-    from torchvision.io import ImageReadMode, decode_png
 
+    try:
+        from torchvision.io import ImageReadMode, decode_png
+    except ImportError:  # announced for a later release
+        raise ValueError("16 bit colour PNG needs a torchvision with torchvision.io: convert it to TIFF") from None
     file.seek(0)
     content = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
     decoded = decode_png(content, mode=ImageReadMode.UNCHANGED).to(torch.int32)  # int32 in older versions

@@ -17,16 +17,18 @@ from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet
 from ganaug.data.names import in_order
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.readers.listing import NUMBERED, numbered
+from ganaug.data.readers.walk import folders
 from ganaug.data.sizes import Fit, resized_set
 
 FACTS = "ganaug"  # the entry with the facts of a set that ganaug wrote
 GROUPS = ("group", "patient", "source", "polygon")  # names for the parent that an image was cut from
+ARRAY = {"label": "labels"}  # columns that an archive calls otherwise
 Arrays = Mapping[str, Any]
 
 
 def recognise(path: Path) -> bool:
-    """An .npz file or a folder with some."""
-    return path.suffix.lower() == ".npz" or any(path.glob("*.npz"))
+    """An .npz file, or a folder with some and no folders beside them."""
+    return path.suffix.lower() == ".npz" or (any(path.glob("*.npz")) and not folders(path))
 
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
@@ -60,7 +62,7 @@ def opened(file: Path) -> Arrays:
     except PermissionError:
         raise InputError(f"{file} may not be read (permission denied): change its permissions.") from None
     except ValueError as error:
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
             raise InputError(
                 f"{file} holds pickled Python objects, which may run code: save its arrays as numbers or dtype=str."
             ) from None
@@ -83,6 +85,8 @@ def checked(arrays: Arrays, file: Path) -> Arrays:
         raise InputError(f"'images' in {file} must be [N, H, W] or [N, H, W, C], found shape {images.shape}.")
     if images.ndim == 4 and images.shape[1] <= 4 < min(images.shape[2:]):
         raise InputError(f"'images' in {file} has shape {images.shape}: put the channels last, [N, H, W, C].")
+    if images.dtype.kind != "f" and images.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"'images' in {file} are {images.dtype}: save them as uint8, uint16 or float32.")
     if images.dtype.kind == "f" and not all(np.isfinite(image).all() for image in images):
         raise InputError(f"'images' in {file} hold NaN or infinite values: replace them before loading.")
     labels = arrays.get("labels")
@@ -92,7 +96,10 @@ def checked(arrays: Arrays, file: Path) -> Arrays:
 
 
 def joined(parts: Mapping[int, Arrays], files: Mapping[int, Path]) -> Arrays:
-    """Archives of several folds as one, with a column `fold`; InputError where they differ."""
+    """Archives of several folds as one, with a column `fold`; InputError where they differ.
+
+    Row ids of the parts may be equal, so what ganaug noted in them is left out.
+    """
     first = next(iter(parts))
     for k, part in parts.items():
         for what, (one, other) in {
@@ -104,7 +111,7 @@ def joined(parts: Mapping[int, Arrays], files: Mapping[int, Path]) -> Arrays:
             if one != other:
                 raise InputError(f"the {what} of {files[first]} and {files[k]} differ: folds of one set must agree.")
     shared = set.intersection(*(set(part) for part in parts.values()))
-    whole = {name: array for name, array in parts[first].items() if not per_row(parts[first], name)}
+    whole = {name: array for name, array in parts[first].items() if name in ("classes", "bands")}
     rows = {n: np.concatenate([p[n] for p in parts.values()]) for n in shared if per_row(parts[first], n)}
     fold = np.concatenate([np.full(len(part["images"]), k, np.int8) for k, part in parts.items()])
     return {**whole, **rows, "fold": fold}
@@ -119,7 +126,7 @@ def to_set(arrays: Arrays, file: Path) -> ImageSet:
     """Arrays as a set; of the further arrays only those become columns whose meaning is known."""
     ours = facts_of(arrays)
     if ours is not None:
-        columns = {name: arrays[name].astype(ours["columns"][name]) for name in COLUMNS if name in ours["columns"]}
+        columns = {name: arrays[ARRAY.get(name, name)] for name in COLUMNS if name in ours["columns"]}
         return ImageSet(image=ArrayPixels(arrays["images"]), **manifest.from_facts(ours), **columns)
     columns = {name: array for name in NUMBERED if (array := column(arrays, name)) is not None}
     if "fold" in arrays and per_row(arrays, "fold") and arrays["fold"].dtype.kind in "iu":
@@ -132,7 +139,7 @@ def facts_of(arrays: Arrays) -> dict | None:
     """The facts of a set that ganaug wrote, else None."""
     try:
         facts = json.loads(str(arrays[FACTS]))
-        return facts if all(name in arrays for name in facts["columns"]) else None
+        return facts if all(ARRAY.get(name, name) in arrays for name in facts["columns"]) else None
     except (KeyError, ValueError, TypeError):
         return None
 

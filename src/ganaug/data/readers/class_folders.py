@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from ganaug.data import manifest
@@ -13,6 +11,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES, in_order
 from ganaug.data.readers.listing import Row, as_set, some
+from ganaug.data.readers.walk import entries, folders, has_images, image_names
 from ganaug.data.sizes import Fit
 
 MASKS = "masks"
@@ -53,8 +52,10 @@ def parts_of(path: Path) -> list[tuple[Path, int]]:
     tops = folders(path)
     folds = [(top, FOLD_NAMES[top.name.lower()]) for top in tops if top.name.lower() in FOLD_NAMES]
     other = [top for top in tops if top.name.lower() not in FOLD_NAMES]
-    if len(folds) > 1 and other and 0 in dict(folds).values():
-        raise InputError(f"{path} holds '{other[0].name}' beside {folds[0][0].name}/ and others: remove or move it.")
+    folds.sort(key=lambda top: top[1])
+    if len(folds) > 1 and other and folds[0][1] == 0:
+        named = " and ".join(f"{top.name}/" for top, _ in folds)
+        raise InputError(f"{path} holds '{other[0].name}' beside {named}: remove or move it.")
     return [(path, -1)] if other else folds
 
 
@@ -67,34 +68,6 @@ def read_flat(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     if not files and empty:
         raise empty_class(empty[0])
     return as_set(some([Row(file, file.name) for file in files], path), path, size, fit)
-
-
-def entries(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder, by name; hidden entries left out."""
-    try:
-        with os.scandir(folder) as found:
-            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
-    except PermissionError:
-        raise InputError(f"the folder {folder} may not be read (permission denied): change its permissions.") from None
-
-
-def folders(path: Path) -> list[Path]:
-    """The folders directly in a folder."""
-    return [Path(entry.path) for entry in entries(path) if entry.is_dir()]
-
-
-def image_names(folder: Path) -> Iterator[str]:
-    """Paths of all images at any depth, folder by folder in the order of their names."""
-    within = entries(folder)
-    yield from (entry.path for entry in within if is_image(entry.name) and entry.is_file())
-    for entry in within:
-        if entry.is_dir(follow_symlinks=False):
-            yield from image_names(Path(entry.path))
-
-
-def has_images(folder: Path) -> bool:
-    """Whether an image lies at any depth."""
-    return next(image_names(folder), None) is not None
 
 
 def images_of(kind: Path) -> list[str]:

@@ -17,6 +17,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
 from ganaug.data.readers.listing import Row, as_set, some
 from ganaug.data.readers.tables import MEANINGS, text
+from ganaug.data.readers.walk import folders
 from ganaug.data.sizes import Fit
 
 
@@ -61,8 +62,8 @@ class Sample:
 
 
 def recognise(path: Path) -> bool:
-    """A .tar file or a folder with some."""
-    return (path.is_file() and path.suffix.lower() == ".tar") or (path.is_dir() and any(path.glob("*.tar")))
+    """A .tar file, or a folder with some and no folders beside them."""
+    return path.suffix.lower() == ".tar" or (any(path.glob("*.tar")) and not folders(path))
 
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
@@ -86,7 +87,8 @@ def samples(tar: Path) -> dict[str, Sample]:
         raise InputError(f"{tar} may not be read (permission denied): change its permissions.") from None
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(
-            f"{tar} cannot be read as a tar ({error}): it is cut off, compressed or another kind of file; unpack it first."
+            f"{tar} cannot be read as a tar ({error}): "
+            "it is cut off, compressed or another kind of file; unpack it first."
         ) from None
     return found
 

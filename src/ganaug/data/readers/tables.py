@@ -61,7 +61,9 @@ def json_lines(table: Path) -> Iterator[dict[str, Any]]:
             try:
                 value = json.loads(line) if line.strip() else None
             except ValueError as error:
-                raise InputError(f"line {number} of {table} is no JSON ({error}): one object a line is needed.") from None
+                raise InputError(
+                    f"line {number} of {table} is no JSON ({error}): one object a line is needed."
+                ) from None
             if isinstance(value, dict):
                 yield value
             elif value is not None:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies in a folder: in the order of the names, hidden entries left out, links to folders not followed inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ganaug.data.decode import is_image
+from ganaug.data.errors import InputError
+
+
+def entries(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder, by name; hidden entries left out."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except PermissionError:
+        raise InputError(f"the folder {folder} may not be read (permission denied): change its permissions.") from None
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders directly in a folder."""
+    return [Path(entry.path) for entry in entries(path) if entry.is_dir()]
+
+
+def image_names(folder: Path) -> Iterator[str]:
+    """Paths of all images at any depth, folder by folder in the order of their names."""
+    within = entries(folder)
+    yield from (entry.path for entry in within if is_image(entry.name) and entry.is_file())
+    for entry in within:
+        if entry.is_dir(follow_symlinks=False):
+            yield from image_names(Path(entry.path))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether an image lies at any depth."""
+    return next(image_names(folder), None) is not None

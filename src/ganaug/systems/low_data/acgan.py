@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AC-GAN: labelled images by a generator that is told a class and a critic that must name it.
+
+Augustus Odena, Christopher Olah, Jonathon Shlens, "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML
+2017, arXiv 1610.09585.
+
+The label enters the generator as a learned vector that multiplies the noise. The critic has two heads, real or
+generated and which class; both networks want the class named right, of real and of generated images, and play
+against each other only about the source. Real and generated images pass the critic in batches of their own.
+
+Labels: hard, the class that was asked for. Classes are drawn uniformly for both, so a skewed set starves none.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam
+
+from ganaug.core.card import Card
+from ganaug.core.system import Losses, System
+from ganaug.data.batch import Batch
+from ganaug.data.spec import Spec
+from ganaug.parts.freeze import frozen
+from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
+from ganaug.parts.nets.conditional import StridedTrunk, standing_statistics
+from ganaug.parts.nets.dcgan import DCGenerator
+from ganaug.parts.ops.diffaugment import diffaugment
+from ganaug.parts.priors import uniform
+from ganaug.parts.samplers import class_balanced
+
+STANDING = 256  # images whose batch statistics samples are made with
+
+
+class Generator(nn.Module):
+    """Latents [B, z] and labels [B] -> images: the label's vector times the latent, then DCGAN's generator."""
+
+    def __init__(self, latent: int, width: int, spec: Spec):
+        super().__init__()
+        self.embed = nn.Embedding(len(spec.classes), latent)
+        self.paint = DCGenerator(latent, spec.channels, *spec.size, width=width)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.paint(z * self.embed(labels))
+
+
+class Critic(nn.Module):
+    """Images -> (source logits [B], class logits [B, K])."""
+
+    def __init__(self, width: int, dropout: float, spec: Spec):
+        super().__init__()
+        self.trunk = StridedTrunk(
+            spec.channels, *spec.size, width=width, most=32, least=4, slope=0.2, dropout=dropout
+        )
+        self.source = nn.Linear(self.trunk.out, 1)
+        self.named = nn.Linear(self.trunk.out, len(spec.classes))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.trunk(images)
+        return self.source(x)[:, 0], self.named(x)
+
+
+class ACGAN(System):
+    """AC-GAN (see the module's first lines for paper and mechanism).
+
+    Parameters
+    ----------
+    latent : size of the noise vector, uniform in [-1, 1].
+    width : channels of the last generator stage.
+    critic_width : channels of the first critic convolution; they double with each (paper: 16 to 512).
+    dropout : after each critic convolution (paper: 0.5).
+    batch_size : real images a step; the generator learns from twice as many generated ones.
+    lr : Adam's learning rate (paper: 2e-4, beta1 0.5).
+    class_weight : of the class term of both networks (paper: 1).
+    policy : operations of `diffaugment` on everything the critic sees; "" leaves it out, as the paper does.
+    """
+
+    CARD = Card(
+        id="acgan",
+        title="AC-GAN",
+        paper="Conditional Image Synthesis with Auxiliary Classifier GANs",
+        arxiv="1610.09585",
+        year=2017,
+        lists=("002",),
+        needs=("label",),
+        can=("sample",),
+        min_rows=10,
+        cost="",
+        deviations=(),
+        shows="",
+    )
+    PRESETS = {
+        "paper": {"width": 96, "batch_size": 100},
+        "small": {"width": 32, "batch_size": 32, "policy": "translation,cutout"},
+        "tiny": {"width": 8, "batch_size": 8, "latent": 16, "critic_width": 4},
+    }
+    sampler = staticmethod(class_balanced)
+
+    def __init__(
+        self,
+        *,
+        latent: int = 100,
+        width: int = 64,
+        critic_width: int = 16,
+        dropout: float = 0.5,
+        batch_size: int = 64,
+        lr: float = 2e-4,
+        class_weight: float = 1.0,
+        policy: str = "",
+    ):
+        self.latent = latent
+        self.width = width
+        self.critic_width = critic_width
+        self.dropout = dropout
+        self.batch_size = batch_size
+        self.lr = lr
+        self.class_weight = class_weight
+        self.policy = policy
+
+    def build(self, spec: Spec) -> None:
+        self.gen = Generator(self.latent, self.width, spec)
+        self.critic = Critic(self.critic_width, self.dropout, spec)
+        self.opt_gen = Adam(self.gen.parameters(), lr=self.lr, betas=(0.5, 0.999))
+        self.opt_critic = Adam(self.critic.parameters(), lr=self.lr, betas=(0.5, 0.999))
+
+    def asked(self, n: int) -> tuple[Tensor, Tensor]:
+        """Latents [n, z] and labels [n], every class equally likely."""
+        return uniform(n, self.latent), torch.randint(len(self.spec.classes), (n,))
+
+    def judged(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The critic's source and class logits of augmented images."""
+        return self.critic(diffaugment(images, self.policy))
+
+    def step(self, batch: Batch, t: int) -> Losses:
+        critic, named = self.critic_losses(batch)
+        self.update(critic + self.class_weight * named, self.opt_critic)
+        z, labels = self.asked(2 * len(batch))
+        with frozen(self.critic):
+            source, classes = self.judged(self.gen(z, labels))
+        generator, obeyed = nonsaturating_generator(source), F.cross_entropy(classes, labels)
+        self.update(generator + self.class_weight * obeyed, self.opt_gen)
+        return {"critic": critic, "named": named, "generator": generator, "obeyed": obeyed}
+
+    def critic_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """L_S as a loss, and -L_C (paper, equations 2 and 3), of one real and one generated batch."""
+        z, labels = self.asked(len(batch))
+        with torch.no_grad():
+            fake = self.gen(z, labels)
+        (real_source, real_class), (fake_source, fake_class) = self.judged(batch.image), self.judged(fake)
+        named = F.cross_entropy(real_class, batch.label) + F.cross_entropy(fake_class, labels)
+        return logistic_critic(real_source, fake_source), named
+
+    def generate(self, want: Batch) -> Batch:
+        with standing_statistics(self.gen, *self.asked(STANDING)):
+            return want.but(image=self.gen(uniform(len(want), self.latent), want.label))

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every layout that `load` knows, read into the columns it states."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_files import picture, save
+
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.load import load
+
+
+def test_an_image_set_comes_back_as_it_is():
+    data = ImageSet.of(np.zeros((2, 4, 4), np.uint8), [0, 1])
+    assert load(data) is data
+
+
+def test_embedded_digits():
+    data = load("digits")
+    assert len(data) == 1797 and data.spec.size == (8, 8) and set(data.fold) == {0, 2}
+    assert load("digits", size=12).spec.size == (12, 12)
+    assert load("digits", name="mine").name == "mine"
+
+
+# --- class folders ---------------------------------------------------------------------------------------------------
+
+
+def test_class_folders(class_folders):
+    folder = class_folders(cat=3, dog=2)
+    for stray in (".hidden.png", "Thumbs.db", "notes.txt"):
+        (folder / "cat" / stray).write_text("no image")
+    data = load(folder)
+    assert data.classes == ("cat", "dog") and data.label.tolist() == [0, 0, 0, 1, 1] and data.name == "set"
+    assert np.array_equal(data.image.at(4), picture(101)) and data.fold is None
+    assert json.loads(data.origin[4]) == {"file": "dog/1.png"}
+
+
+def test_folders_inside_a_class_belong_to_it(class_folders):
+    folder = class_folders(cat=1, dog=1)
+    save(picture(5), folder / "cat" / "indoors" / "evening" / "a.png")
+    assert load(folder).counts() == {"cat": 2, "dog": 1}
+
+
+def test_classes_named_by_numbers_are_in_the_order_of_the_numbers(tmp_path):
+    for k in (10, 2, 1):
+        save(picture(k), tmp_path / str(k) / "a.png")
+    assert load(tmp_path).classes == ("1", "2", "10")
+
+
+def test_class_folders_below_folds(class_folders):
+    class_folders("train", cat=3, dog=2)
+    class_folders("val", cat=1, dog=1)
+    data = load(class_folders("Test", cat=1, dog=2))
+    assert {name: len(data.in_fold(name)) for name in ("train", "val", "test")} == {"train": 5, "val": 2, "test": 3}
+    assert data.classes == ("cat", "dog") and data.label[data.in_fold("test")].tolist() == [0, 1, 1]
+
+
+def test_one_class_is_not_refused_here(class_folders):
+    assert load(class_folders(cat=2)).classes == ("cat",)
+
+
+def test_a_plain_folder_and_a_single_image(tmp_path):
+    for i in range(3):
+        save(picture(i), tmp_path / f"{i}.png")
+    data = load(tmp_path)
+    assert data.label is None and data.classes == () and len(data) == 3
+    assert np.array_equal(load(tmp_path / "1.png").image.at(0), picture(1))
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def test_npz_with_all_that_has_a_meaning(tmp_path):
+    images = np.random.default_rng(0).integers(0, 9000, (4, 5, 6, 12)).astype(np.uint16)
+    bands = [f"B{k}" for k in range(12)]
+    source = ["slide b", "slide a", "slide b", "slide c"]
+    np.savez(
+        tmp_path / "a.npz",
+        images=images,
+        labels=[1, 0, -1, 1],
+        classes=["x/y", ".."],
+        bands=bands,
+        source=source,
+        camera=[3, 1, 2, 2],
+        angles=[0, 1, 2, 3],
+    )
+    data = load(tmp_path / "a.npz")
+    assert data.classes == ("x/y", "..") and data.label.tolist() == [1, 0, -1, 1] and data.bands == tuple(bands)
+    assert data.group.tolist() == [1, 0, 1, 2] and data.camera.tolist() == [3, 1, 2, 2]
+    assert np.array_equal(data.image.array, images) and {n for n, _ in data.columns()} == {
+        *("label", "group", "camera", "index")
+    }
+    assert load(tmp_path).fingerprint() == data.fingerprint()  # the only archive of its folder
+
+
+def test_npz_without_channels_names_or_labels(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 5, 6)), labels=np.array(["b", "a", "b"]))
+    data = load(tmp_path / "a.npz")
+    assert data.image.shape == (5, 6, 1) and data.image.dtype == np.float32
+    assert data.classes == ("a", "b") and data.label.tolist() == [1, 0, 1]
+    np.savez(tmp_path / "b.npz", images=np.zeros((3, 5, 6), np.uint8))
+    assert load(tmp_path / "b.npz").label is None
+
+
+def test_npz_a_fold(tmp_path):
+    for name, n, first in (("train", 4, 0), ("val", 1, 4), ("test", 2, 5)):
+        images = np.full((n, 5, 6, 3), first, np.uint8)
+        patients = [f"p{first + i}" for i in range(n)]
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(n) % 2, classes=["a", "b"], patient=patients)
+    data = load(tmp_path)
+    assert data.fold.tolist() == [0] * 4 + [1] + [2] * 2 and data.label.tolist() == [0, 1, 0, 1, 0, 0, 1]
+    assert data.image.array[:, 0, 0, 0].tolist() == [0] * 4 + [4] + [5] * 2
+    assert data.group.tolist() == list(range(7)), "patients of different folds are different ones"
+
+
+def test_an_archive_beside_class_folders_does_not_hide_them(class_folders):
+    folder = class_folders(cat=1, dog=1)
+    np.savez(folder / "features.npz", images=np.zeros((9, 2, 2)))
+    assert len(load(folder)) == 2
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def table_of(folder: Path, text: str, name: str = "labels.csv", images: str = "") -> Path:
+    for i in range(4):
+        save(picture(i), folder / images / f"{i}.png")
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("mark", "images"), [(",", ""), (";", ""), ("\t", ""), (",", "images")])
+def test_csv(tmp_path, mark, images):
+    lines = ["\ufeffFile,Class,split,patient,camera", "1.png,a/b,train,p2,7", "0.png, Größe ,test,p1,8"]
+    text = "\n".join([*lines, "2.png,..,elsewhere,p2,7", '3.png,,VAL,,""']).replace(",", mark)
+    data = load(table_of(tmp_path, text, images=images))
+    assert data.classes == ("..", "Größe", "a/b") and data.label.tolist() == [2, 1, 0, -1]
+    assert data.fold.tolist() == [0, 2, -1, 1] and data.group.tolist() == [1, 0, 1, 2]
+    assert data.camera.tolist() == [7, 8, 7, -1] and np.array_equal(data.image.at(0), picture(1))
+    assert data.name == tmp_path.name
+
+
+def test_metadata_jsonl(tmp_path):
+    lines = [{"file_name": f"{i}.png", "label": 10 - i, "identity": i % 2} for i in range(4)]
+    text = "\n\n".join(map(json.dumps, lines))
+    data = load(table_of(tmp_path, text, "metadata.jsonl"))
+    assert data.classes == ("7", "8", "9", "10") and data.label.tolist() == [3, 2, 1, 0]
+    assert data.identity.tolist() == [0, 1, 0, 1]
+    assert load(tmp_path / "metadata.jsonl").fingerprint() == data.fingerprint()
+
+
+def test_a_table_without_labels(tmp_path):
+    data = load(table_of(tmp_path, "path\n2.png\n0.png\n", "metadata.csv"))
+    assert data.label is None and np.array_equal(data.image.at(0), picture(2))
+
+
+# --- tars ------------------------------------------------------------------------------------------------------------
+
+
+def tar_of(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_a_foreign_webdataset(tmp_path):
+    png = [save(picture(i), tmp_path / "png" / f"{i}.png").read_bytes() for i in range(3)]
+    files = {"a/0.png": png[0], "a/0.cls": b"11", "b/0.cls": b"2\n", "b/0.png": png[1]}
+    tar_of(tmp_path / "x-0.tar", {**files, "b/0.txt": b"a caption"})
+    tar_of(tmp_path / "x-1.tar", {"c.json": b'{"label": 2, "camera": 4}', "c.png": png[2]})
+    (tmp_path / "png").rename(tmp_path / ".png")
+    data = load(tmp_path)
+    assert data.classes == ("2", "11") and data.label.tolist() == [1, 0, 0] and data.camera.tolist() == [-1, -1, 4]
+    assert all(np.array_equal(data.image.at(i), picture(i)) for i in range(3))
+    assert len(load(tmp_path / "x-0.tar")) == 2
+
+
+# --- a second pool ---------------------------------------------------------------------------------------------------
+
+
+def test_unlabelled_images_lose_their_labels(class_folders, tmp_path):
+    folder = class_folders(cat=2, dog=2)
+    for i in range(5):
+        save(picture(50 + i), tmp_path / "pool" / "any" / f"{i}.png")
+    data = load(folder, unlabelled=tmp_path / "pool")
+    more = data.others["unlabelled"]
+    assert len(data) == 4 and len(more) == 5 and more.label is None and more.classes == ()
+    assert more.scaling == data.scaling and data.spec.others["unlabelled"].rows == 5
+
+
+def test_unlabelled_images_must_be_alike(class_folders, tmp_path):
+    folder = class_folders(cat=2, dog=2)
+    save(picture(0, channels=1), tmp_path / "grey" / "a.png")
+    save(picture(0, 9, 9), tmp_path / "large" / "a.png")
+    for pool in ("grey", "large"):
+        with pytest.raises(InputError, match=pool):
+            load(folder, unlabelled=tmp_path / pool)
+    assert load(folder, size=6, unlabelled=tmp_path / "large").others["unlabelled"].spec.size == (6, 6)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user can do wrong with data, each told in one sentence that names the file or argument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_files import picture, png_bytes, save
+
+from ganaug.data.checks import require_classes
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.load import load
+from ganaug.data.readers import walk
+
+
+def told(source: object, *words: str, **options: object) -> None:
+    """`load` refuses with one line that holds all the words."""
+    with pytest.raises(InputError) as error:
+        load(source, **options)  # type: ignore[arg-type]
+    for word in words:
+        assert word in str(error.value), f"'{word}' is missing in: {error.value}"
+    assert "\n" not in str(error.value)
+
+
+def test_missing_folder_and_unknown_name(tmp_path):
+    told(tmp_path / "gone", "gone", "digits")
+    told("didgits", "didgits", "digits")
+
+
+def test_nothing_to_read(tmp_path):
+    told(tmp_path, str(tmp_path), "holds no images")
+    (tmp_path / "a.txt").write_text("x")
+    told(tmp_path / "a.txt", "a.txt", "class folders")
+
+
+def test_empty_class(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    (folder / "owl").mkdir()
+    told(folder, "owl", "no images")
+
+
+def test_only_empty_classes(tmp_path):
+    (tmp_path / "owl").mkdir()
+    told(tmp_path, "owl", "no images")
+
+
+def test_folds_with_different_classes(class_folders):
+    class_folders("train", cat=2, dog=2)
+    told(class_folders("test", cat=1), "'dog'", "train", "test")
+
+
+def test_folds_without_classes(class_folders, tmp_path):
+    folder = class_folders("train", cat=2)
+    save(picture(0), folder / "test" / "a.png")
+    told(folder, "test", "class folders")
+
+
+def test_something_beside_the_folds(class_folders):
+    class_folders("train", cat=2)
+    class_folders("test", cat=2)
+    told(class_folders("old", cat=2), "'old'", "train")
+
+
+def test_images_and_masks_are_not_two_classes(tmp_path):
+    for kind in ("images", "masks"):
+        save(picture(0), tmp_path / "train" / kind / "a.png")
+    told(tmp_path, "masks/", "segmentation")
+
+
+def spoil(how: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces an image by one that cannot be used."""
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:60])
+    elif how == "text":
+        path.write_text("hello")
+    elif how == "huge":
+        path.write_bytes(png_bytes(60_000, 60_000, 8, 2))
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "unreadable":  # a superuser may read everything, so the refusal is played
+        real = Path.open
+        refuse: Callable = lambda self, *a, **k: denied() if self == path else real(self, *a, **k)  # noqa: E731
+        monkeypatch.setattr(Path, "open", refuse)
+
+
+def denied() -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("how", ["truncated", "text", "huge", "empty", "unreadable"])
+def test_one_bad_image_among_good_ones(class_folders, monkeypatch, how):
+    folder = class_folders(cat=3, dog=2)
+    spoil(how, folder / "cat" / "1.png", monkeypatch)
+    told(folder, str(Path("cat") / "1.png"))
+
+
+def test_mixed_channel_counts(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    save(picture(0, channels=1), folder / "dog" / "1.png")
+    told(folder, str(Path("cat") / "0.png"), "3 channels", str(Path("dog") / "1.png"), "1 channel ")
+
+
+def test_a_folder_that_may_not_be_read(class_folders, monkeypatch):
+    folder = class_folders(cat=2)
+    monkeypatch.setattr(walk.os, "scandir", lambda _: denied())
+    told(folder, str(folder), "permission denied")
+
+
+@pytest.mark.parametrize("size", [0, -3, (4, 0)])
+def test_sizes_that_are_none(class_folders, size):
+    told(class_folders(cat=2), "size", size=size)
+
+
+def test_a_fit_that_is_none(class_folders):
+    told(class_folders(cat=2), "fit", "'crop'", size=4, fit="crop")
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file,label\na.png,x\nb.png,y\nc.png,y\n", ["2 missing files", "b.png"]),
+        ("name,label\na.png,x\n", ["column 'file'", "name, label"]),
+        ("file,label\nnotes.txt,x\n", ["notes.txt", "no image"]),
+        ("file,label\n", ["holds no images"]),
+        ("", ["holds no images"]),
+    ],
+)
+def test_tables(tmp_path, text, words):
+    save(picture(0), tmp_path / "a.png")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "labels.csv").write_text(text)
+    told(tmp_path, "labels.csv", *words)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("{", ["line 2"]), ("[1]", ["line 2"]), ('{"file": "a.png", "label": ["x"]}', ["['x']"])]
+)
+def test_json_lines(tmp_path, line, words):
+    save(picture(0), tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file": "a.png"}\n' + line)
+    told(tmp_path, "metadata.jsonl", *words)
+
+
+def test_a_table_that_is_no_text(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"file,label\n\xff\xfe\x00.png,x")
+    told(tmp_path, "labels.csv", "UTF-8")
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+GOOD = np.zeros((4, 6, 6, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"x": GOOD}, ["'images'", "holds x"]),
+        ({"images": np.zeros((4, 6))}, ["(4, 6)"]),
+        ({"images": np.zeros((4, 3, 32, 32), np.uint8)}, ["channels last"]),
+        ({"images": np.full((4, 6, 6), np.nan)}, ["NaN"]),
+        ({"images": np.zeros((4, 6, 6), np.int64)}, ["int64"]),
+        ({"images": GOOD, "labels": [0, 1]}, ["'labels'", "(2,)"]),
+        ({"images": GOOD, "labels": [0, 1, 2, 0], "classes": ["a", "b"]}, ["up to 2", "2 classes"]),
+        ({"images": GOOD, "labels": [0, 1, 0.5, 0]}, ["whole numbers"]),
+        ({"images": GOOD, "labels": [0, 1, -2, 0]}, ["whole numbers"]),
+        ({"images": GOOD, "labels": ["a", "b", "c", "a"], "classes": ["a", "b"]}, ["'c'"]),
+        ({"images": GOOD, "labels": np.array(["a", "b", "c", "a"], object)}, ["pickled"]),
+    ],
+)
+def test_archives(tmp_path, arrays, words):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    told(tmp_path / "bad.npz", "bad.npz", *words)
+
+
+def test_archives_that_do_not_open(tmp_path):
+    np.savez(tmp_path / "cut.npz", images=GOOD)
+    content = (tmp_path / "cut.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("cut.npz", "text.npz"):
+        told(tmp_path / name, name, "cannot be read")
+    told(tmp_path, "2 .npz files", "cut.npz")
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        ({"images": GOOD, "classes": ["a", "c"]}, "class names"),
+        ({"images": GOOD[:, :5], "classes": ["a", "b"]}, "image shapes"),
+        ({"images": GOOD.astype(np.uint16), "classes": ["a", "b"]}, "image dtypes"),
+    ],
+)
+def test_folds_that_do_not_fit(tmp_path, other, word):
+    np.savez(tmp_path / "train.npz", images=GOOD, labels=[0, 1, 0, 1], classes=["a", "b"])
+    np.savez(tmp_path / "test.npz", labels=[0, 1, 0, 1], **other)
+    told(tmp_path, "train.npz", "test.npz", word)
+
+
+def test_tars_that_do_not_open(tmp_path):
+    (tmp_path / "a.tar").write_text("no tar")
+    told(tmp_path / "a.tar", "a.tar", "cannot be read")
+
+
+# --- classes to learn from -------------------------------------------------------------------------------------------
+
+
+def labelled(*labels: int, classes: tuple[str, ...] = ("cat", "dog"), **columns: object) -> ImageSet:
+    return ImageSet.of(np.zeros((len(labels), 4, 4), np.uint8), labels, classes, **columns)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (labelled(0, 0, 0, classes=("cat",)), ["1 class", "'cat'", "at least 2"]),
+        (labelled(0, 0, 0, 1), ["class 'dog'", "1 training image,", "at least 2"]),
+        (labelled(0, 0, 0), ["class 'dog'", "0 training images"]),
+        (labelled(0, 0, 1, 1, fold=np.array([0, 0, 0, 2], np.int8)), ["class 'dog'", "1 training image,"]),
+        (ImageSet.of(np.zeros((3, 4, 4), np.uint8)), ["no labels"]),
+    ],
+)
+def test_classes_too_few_or_too_small(data, words):
+    with pytest.raises(InputError) as error:
+        require_classes(data)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_enough_classes():
+    require_classes(labelled(0, 0, 1, 1))
+    require_classes(labelled(0, 0, 1), least_rows=1)
+    require_classes(labelled(0, 0, classes=("cat",)), least=1)
+
+
+def test_a_damaged_manifest_is_named(class_folders):
+    folder = class_folders(cat=2)
+    (folder / "ganaug.json").write_text(json.dumps({"classes": ["cat"]}))
+    (folder / "manifest.jsonl").write_text("{}\n")
+    told(folder, "manifest.jsonl", "damaged")

@@ -254,9 +254,10 @@ def other_table(rows: list[dict]) -> str:
 def report(rows: list[dict], beyond: list[list[str]], seed: int, seconds: float) -> str:
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    command = f"python claims/calibration.py --studies {rows[0]['studies']} --seed {seed}"
     return f"""# Calibration of the verdicts
 
-Command: `python claims/calibration.py --studies {rows[0]["studies"]} --seed {seed}`, commit {commit.stdout.strip() or "unknown"},
+Command: `{command}`, commit {commit.stdout.strip() or "unknown"},
 {machine}, Python {platform.python_version()}, numpy {np.__version__}, {seconds:.0f} s.
 
 Coverage: share of 95 % intervals that hold the truth, mean over arms (least to greatest arm). Power and placebo:

@@ -29,7 +29,7 @@ def test_embedded_digits():
     assert load("digits", name="mine").name == "mine"
 
 
-# --- class folders ---------------------------------------------------------------------------------------------------
+# --- class folders ---
 
 
 def test_class_folders(class_folders):
@@ -62,6 +62,15 @@ def test_class_folders_below_folds(class_folders):
     assert data.classes == ("cat", "dog") and data.label[data.in_fold("test")].tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("way", [".", "./", "../set"])
+def test_a_folder_given_from_where_one_stands(class_folders, monkeypatch, way):
+    folder = class_folders(cat=1, dog=1)
+    monkeypatch.chdir(folder)
+    data = load(way)
+    assert data.name == "set" and [json.loads(text)["file"] for text in data.origin] == ["cat/0.png", "dog/0.png"]
+    assert data.fingerprint() == load(folder).fingerprint()
+
+
 def test_one_class_is_not_refused_here(class_folders):
     assert load(class_folders(cat=2)).classes == ("cat",)
 
@@ -74,7 +83,7 @@ def test_a_plain_folder_and_a_single_image(tmp_path):
     assert np.array_equal(load(tmp_path / "1.png").image.at(0), picture(1))
 
 
-# --- arrays ----------------------------------------------------------------------------------------------------------
+# --- arrays ---
 
 
 def test_npz_with_all_that_has_a_meaning(tmp_path):
@@ -126,7 +135,7 @@ def test_an_archive_beside_class_folders_does_not_hide_them(class_folders):
     assert len(load(folder)) == 2
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+# --- tables ---
 
 
 def table_of(folder: Path, text: str, name: str = "labels.csv", images: str = "") -> Path:
@@ -161,7 +170,7 @@ def test_a_table_without_labels(tmp_path):
     assert data.label is None and np.array_equal(data.image.at(0), picture(2))
 
 
-# --- tars ------------------------------------------------------------------------------------------------------------
+# --- tars ---
 
 
 def tar_of(path: Path, files: dict[str, bytes]) -> Path:
@@ -185,7 +194,7 @@ def test_a_foreign_webdataset(tmp_path):
     assert len(load(tmp_path / "x-0.tar")) == 2
 
 
-# --- a second pool ---------------------------------------------------------------------------------------------------
+# --- a second pool ---
 
 
 def test_unlabelled_images_lose_their_labels(class_folders, tmp_path):

@@ -120,7 +120,7 @@ def test_a_fit_that_is_none(class_folders):
     told(class_folders(cat=2), "fit", "'crop'", size=4, fit="crop")
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
+# --- tables ---
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_table_that_is_no_text(tmp_path):
     told(tmp_path, "labels.csv", "UTF-8")
 
 
-# --- arrays ----------------------------------------------------------------------------------------------------------
+# --- arrays ---
 
 GOOD = np.zeros((4, 6, 6, 3), np.uint8)
 
@@ -209,7 +209,7 @@ def test_tars_that_do_not_open(tmp_path):
     told(tmp_path / "a.tar", "a.tar", "cannot be read")
 
 
-# --- classes to learn from -------------------------------------------------------------------------------------------
+# --- classes to learn from ---
 
 
 def labelled(*labels: int, classes: tuple[str, ...] = ("cat", "dog"), **columns: object) -> ImageSet:

@@ -69,8 +69,8 @@ def best_match(
     _check(images, references)
     images, references = _small(images), _small(references)
     skip = torch.full((len(images),), -1, device=images.device) if skip is None else skip
-    few = max(images.shape[-2:]) > DETAIL  # large images differ more, and cost more
-    keep = min(4 if few else 16, len(references))
+    large = max(images.shape[-2:]) > DETAIL  # they differ more, and cost more
+    keep = min(4 if large else 16, len(references))
     block = max(1, 1024 // images.shape[1])
     part = max(1, PIXELS // ((len(SHIFTS) + 3 * keep) * images[0].numel()))
     found = []

@@ -25,6 +25,6 @@ def encoded(image: np.ndarray, suffix: str) -> bytes:
     if suffix == ".png":
         Image.fromarray(image).save(out, format="PNG", compress_level=COMPRESSION)
     else:
-        bands = {} if image.ndim == 2 else {"planarconfig": "contig"}
-        tifffile.imwrite(out, image, photometric="minisblack", metadata=None, software=False, **bands)
+        bands = "contig" if image.ndim == 3 else None
+        tifffile.imwrite(out, image, photometric="minisblack", planarconfig=bands, metadata=None, software=False)
     return out.getvalue()

@@ -69,7 +69,7 @@ class Checked:
     def __call__(self, path: ImageFile) -> np.ndarray:
         image = decode(path)
         if (image.shape[2], image.dtype) != (self.like.channels, self.like.dtype):
-            found = Header(*image.shape[:2], image.shape[2], image.dtype)
+            found = Header(image.shape[0], image.shape[1], image.shape[2], image.dtype)
             raise InputError(f"{path} has {kind(found)}, the other images have {kind(self.like)}: convert it first.")
         if self.size and image.shape[:2] != self.size:
             height, width = image.shape[:2]

@@ -106,7 +106,8 @@ class ImageSet:
     def __repr__(self) -> str:
         height, width, channels = self.image.shape
         size = "mixed sizes" if height is None else f"{height}x{width}"
-        return f"{type(self).__name__}({self.name or 'unnamed'}: {len(self)} images, {size}x{channels}, {len(self.classes)} classes)"
+        what = f"{len(self)} images, {size}x{channels}, {len(self.classes)} classes"
+        return f"{type(self).__name__}({self.name or 'unnamed'}: {what})"
 
     def columns(self) -> list[tuple[str, np.ndarray]]:
         """Name and array of every filled column."""

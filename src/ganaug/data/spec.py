@@ -20,7 +20,7 @@ class Spec:
     classes: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     bands: tuple[str, ...] = ()
-    scaling: Scaling = Scaling()
+    scaling: Scaling = field(default_factory=Scaling)
     rows: int = 0
     identities: int = 0
     fields: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -148,7 +149,7 @@ def write_npz(data: ImageSet, folder: Path) -> list[str]:
     return ["images.npz"] * len(data)
 
 
-def stream(data: ImageSet, out: object) -> None:
+def stream(data: ImageSet, out: IO[bytes]) -> None:
     """All images as one .npy, a piece at a time: a set that is read lazily is never in memory whole."""
     shape = (len(data), *data.image.shape)
     description = np.lib.format.dtype_to_descr(np.dtype(data.image.dtype))
@@ -156,7 +157,7 @@ def stream(data: ImageSet, out: object) -> None:
     np.lib.format.write_array_header_1_0(out, head)
     for start in range(0, len(data), A_PIECE):
         rows = np.arange(start, min(start + A_PIECE, len(data)))
-        out.write(np.ascontiguousarray(data.image[rows]).tobytes())  # type: ignore[attr-defined]
+        out.write(np.ascontiguousarray(data.image[rows]).tobytes())
 
 
 def suffix_of(data: ImageSet) -> str:

@@ -7,6 +7,7 @@ Every function is exact; the forms are chosen so that none holds an n x n matrix
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,10 +18,11 @@ ROWS = 512  # rows of a pairwise matrix that are held at a time
 
 
 def moments(features: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
-    """Mean and unbiased covariance (divided by n - 1) in float64; needs two rows or more."""
+    """Mean and unbiased covariance (divided by n - 1) in float64, on the CPU; needs two rows or more."""
     _check("features", features)
-    centred, mean = _centred(features)
-    return mean, centred.T @ centred / (len(centred) - 1)
+    array = features.detach().cpu().double().numpy()
+    covariance = np.cov(array, rowvar=False)  # numpy does half of the symmetric product, torch all of it
+    return torch.from_numpy(array.mean(0)), torch.from_numpy(np.atleast_2d(covariance))
 
 
 def frechet(

@@ -113,6 +113,7 @@ def folder_images(data: ImageSet, job: GeneratorJob) -> ImageSet:
 
     path = str(job.recipe.params["path"]).format(shots=job.shots, repeat=job.repeat)
     height, width, channels = data.image.shape
+    assert height is not None and width is not None
     made = load(path, size=(height, width))
     if made.image.shape[2] != channels:
         raise InputError(f"{path} has {made.image.shape[2]} channels and the data {channels}: convert it first.")

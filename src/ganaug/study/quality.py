@@ -34,8 +34,10 @@ def measure_quality(data: ImageSet, fold: Fold, made: ImageSet, fake: Any, real:
     )
     unseen = fold.pool if len(fold.pool) >= 100 else fold.train
     reference = data.batch(np.random.default_rng(fold.seed).permutation(unseen)[:MOST])
+    real_images = reference.image
+    assert real_images is not None
     found = quality(
-        features(reference.image),
+        features(real_images),
         features(fake.image),
         extractor=features.name,
         real_labels=reference.label,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -148,7 +149,8 @@ def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int) -> dict:
     assert c.unit_differences is not None
     groups = np.arange(c.unit_differences.shape[1]) if c.groups is None else c.groups
     low, high = cluster_bootstrap(c.unit_differences, groups, seed)
-    return {**plain, "bootstrap_low": float(low), "bootstrap_high": float(high)}
+    bounds = {"bootstrap_low": float(low), "bootstrap_high": float(high)}
+    return {**plain, **{name: value if math.isfinite(value) else None for name, value in bounds.items()}}
 
 
 # --- what was measured, on what ---------------------------------------------------------------------------------

@@ -95,10 +95,11 @@ def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | Non
     `folds` are inner folds. Lengths double until the last doubling brings less than half the margin, for the rules
     and for no augmentation alike. A given `steps` is kept, and judged.
     """
-    trials = [Trial(RULES, name, TRIAL_STEPS, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
+    trial_steps = min(TRIAL_STEPS, steps or TRIAL_STEPS)
+    trials = [Trial(RULES, name, trial_steps, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
     by_strength = dict(zip(STRENGTHS, grouped(run(trials), len(folds)), strict=True))
     strength = max(by_strength, key=lambda name: float(np.mean(by_strength[name])))
-    curve = [{"arm": "rules", "strength": s, "steps": TRIAL_STEPS, "scores": v} for s, v in by_strength.items()]
+    curve = [{"arm": "rules", "strength": s, "steps": trial_steps, "scores": v} for s, v in by_strength.items()]
     lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n < steps), steps, 2 * steps})
     points = measure(lengths, strength, folds, run)
     while steps is None and lengths[-1] < LONGEST and not enough(points, margin, lengths[-2]):

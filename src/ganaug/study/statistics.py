@@ -12,7 +12,7 @@ One question decides which function is right: what is drawn anew in every repeat
   left.
 
 Every t interval supposes roughly normal differences. Measured limits: an arm that collapses in some repeats is
-covered in 88 to 93 % instead of 95 %, arms that differ on hardly any image in 97 to 99 %.
+covered in 86 to 93 % instead of 95 %, arms that differ on hardly any image in 97 to 99 %.
 
 All differences are arm minus baseline on the scale of the score (0.01 = one point).
 """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ganaug.data import manifest
@@ -30,12 +31,12 @@ def recognise_flat(path: Path) -> bool:
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """Class folders as a set; the names of the folders are the classes."""
     refuse_mask_folders(path)
-    ours = manifest.read(path) is not None  # its classes are known, folders without images were not written
+    ours = (path / manifest.SET).is_file()  # its classes are known, folders without images were not written
     parts = parts_of(path)
     if len(parts) > 1 and not ours:
         refuse_different_classes([part for part, _ in parts])
     rows = [
-        Row(Path(file), Path(file).relative_to(path).as_posix(), kind.name, fold)
+        Row(Path(file), os.path.relpath(file, path).replace(os.sep, "/"), kind.name, fold)
         for part, fold in parts
         for kind in folders(part)
         for file in images_of(kind)

@@ -7,6 +7,8 @@ up-sampling the exact size of the next stage, so 28 px, 30x50 and 120x120 work t
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -68,7 +70,7 @@ class DCTrunk(nn.Module):
         stages = len(sizes) - 1
         widths = [channels, *(width * 2 ** min(i, 3) for i in range(stages))]
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(widths)):
             layers += [nn.Conv2d(a, b, 5, stride=2, padding=2, bias=not (norm and i))]
             layers += [nn.BatchNorm2d(b)] if norm and i else []
             layers += [nn.LeakyReLU(0.2)]

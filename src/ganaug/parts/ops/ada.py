@@ -176,7 +176,7 @@ def recolour_rgb(images: Images, p: float | Tensor) -> Images:
     return torch.where(fired.view(-1, 1, 1, 1), changed, images)
 
 
-def hue(angle: Float[Tensor, "b 1 1"], axis: Float[Tensor, "3"], eye: Float[Tensor, "4 4"]) -> Matrix:
+def hue(angle: Float[Tensor, "b 1 1"], axis: Float[Tensor, 3], eye: Float[Tensor, "4 4"]) -> Matrix:
     """Rotation of colour space about the grey axis by `angle` (Rodrigues' formula), [b, 4, 4]."""
     x = float(axis[0])
     cross = torch.zeros_like(eye)

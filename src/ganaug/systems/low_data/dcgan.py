@@ -52,7 +52,7 @@ class DCGAN(System):
         min_rows=50,
         cost="20 ms a step at 28 px, batch 32, width 32, one core",
         deviations=("any size from 8 px by a pyramid of exact sizes",),
-        shows="after training, a nearest-neighbour test tells generated from real digits apart less surely than before.",
+        shows="after training, a nearest-neighbour test tells generated from real digits less surely than before.",
     )
     PRESETS = {
         "paper": {"width": 128, "batch_size": 128},

@@ -36,7 +36,6 @@ from ganaug.parts.ops.diffaugment import diffaugment
 from ganaug.parts.priors import normal
 from ganaug.parts.samplers import class_balanced
 
-
 R1_EVERY = 16
 STANDING = 256  # images whose batch statistics samples are made with
 

@@ -3,9 +3,10 @@
 
     python benchmarks/metrics.py [--rows 5000] [--dimensions 2048] [--rounds 2] [--clock cpu]
 
-One JSON line a comparison: seconds (the best round), ratio, both values, command, commit, machine. Rivals are written
-here from the published formulas: the matrix square root of the product of the covariances (pytorch-fid), one kernel
-matrix triple a subset (torch-fidelity), whole distance matrices (prdc). On a shared machine use OMP_NUM_THREADS=1 and the processor's clock.
+One JSON line a comparison: seconds (the best round), ratio, both values, command, commit, machine. Rivals are
+written here from the published formulas: the matrix square root of the product of the covariances (pytorch-fid),
+three kernel matrices a subset (torch-fidelity), whole distance matrices (prdc). On a shared machine set
+OMP_NUM_THREADS=1 and take the processor's clock.
 """
 
 from __future__ import annotations

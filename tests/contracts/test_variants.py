@@ -168,6 +168,19 @@ def test_what_describes_the_pixels_moves_with_them_or_is_refused(id):
         assert in_step(made.but(mask=made.mask if made.mask is not None else given.mask), name), name
 
 
+@pytest.mark.parametrize("id", [id for id in SINGLE if {"mask", "views"} <= set(ENTRIES[id].card["moves"])])
+def test_a_set_keeps_its_masks_and_views(id):
+    found = first(id)
+    twin = found.data.select(np.arange(len(found.data)))
+    mask = np.ones((len(twin), *found.system.spec.size), np.uint8)
+    made = found.system.augment(found.data.but(mask=mask, views={"twin": twin}), seed=1)
+    assert made.mask.dtype == np.uint8
+    assert made.mask.shape == mask.shape
+    assert made.views["twin"].image.dtype == twin.image.dtype
+    assert made.views["twin"].spec.scaling == twin.scaling
+    assert len(made.views["twin"]) == len(twin)
+
+
 @pytest.mark.parametrize("id", IDS)
 @pytest.mark.parametrize("name", SPATIAL)
 def test_what_can_not_be_moved_is_refused_or_dropped(id, name):

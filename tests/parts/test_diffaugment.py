@@ -30,7 +30,7 @@ def test_an_empty_policy_changes_nothing():
 
 
 def test_an_unknown_operation_is_named():
-    with pytest.raises(InputError, match="'rotate'.*color, translation, cutout"):
+    with pytest.raises(InputError, match=r"'rotate'.*color, translation, cutout"):
         diffaugment(torch.rand(2, 1, 8, 8), "color,rotate")
 
 

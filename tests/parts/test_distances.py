@@ -11,7 +11,7 @@ import scipy.linalg
 import torch
 
 from ganaug.data.errors import InputError
-from ganaug.parts import distances
+from ganaug.parts import discrepancy, distances
 from ganaug.parts.distances import (
     frechet,
     frechet_features,
@@ -86,20 +86,20 @@ def naive_discrepancy(x, y):
     return xx + yy - 2 * sum(k(u, v) for u in x for v in y) / n**2
 
 
-@pytest.mark.parametrize("form", ["_by_indicators", "_by_subsets"])
+@pytest.mark.parametrize("form", ["by_indicators", "by_subsets"])
 def test_kernel_distance_forms_equal_a_naive_loop(form, monkeypatch):
-    monkeypatch.setattr(distances, "ROWS", 7)  # several chunks, the last one short
+    monkeypatch.setattr(discrepancy, "ROWS", 7)  # several chunks, the last one short
     a, b = normal(30, 5).double(), normal(25, 5, seed=1).double() + 0.3
     generator = torch.Generator().manual_seed(0)
-    rows_a, rows_b = distances._subsets(30, 3, 10, generator), distances._subsets(25, 3, 10, generator)
+    rows_a, rows_b = discrepancy.draw(30, 3, 10, generator), discrepancy.draw(25, 3, 10, generator)
     expected = [naive_discrepancy(a[i], b[j]) for i, j in zip(rows_a, rows_b, strict=True)]
-    np.testing.assert_allclose(getattr(distances, form)(a, b, rows_a, rows_b), expected, rtol=1e-9)
+    np.testing.assert_allclose(getattr(discrepancy, form)(a, b, rows_a, rows_b), expected, rtol=1e-9)
 
 
 def test_the_form_does_not_change_the_kernel_distance(monkeypatch):
     a, b = normal(60, 200), normal(50, 200, seed=1) + 0.1
     one_pass = kernel_distance(a, b)
-    monkeypatch.setattr(distances, "_by_indicators", distances._by_subsets)
+    monkeypatch.setattr(discrepancy, "by_indicators", discrepancy.by_subsets)
     assert kernel_distance(a, b) == pytest.approx(one_pass, rel=1e-3)
 
 

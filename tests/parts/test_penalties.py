@@ -88,4 +88,4 @@ def descend(parameter: torch.Tensor, loss: torch.Tensor, lr: float) -> torch.Ten
 
 def test_the_dirac_gan_converges_with_r1_only():
     assert dirac_gan(gamma=1.0) < 0.01
-    assert dirac_gan(gamma=0.0) > 0.5
+    assert dirac_gan(gamma=0.0) > 0.2

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from ganaug.core import run_folder
+from ganaug.core import run_folder, sampling
 from ganaug.core.catalogue import make
 from ganaug.core.loop import Budget, LogCallback
 from ganaug.core.seeding import derive
@@ -110,9 +110,9 @@ class Clones(System):
         seed: int = 0,
     ) -> Iterator[Batch]:
         """As System.stream; the clones, of a class or all, take turns. Refuses `like`."""
-        self._refuse_unfitted()
+        sampling.refuse_unfitted(self)
         if per_class is not None:
-            for k, count in self._class_counts(per_class).items():
+            for k, count in sampling.class_counts(self, per_class).items():
                 own = [key for key, label in self.labels_.items() if label == k]
                 yield from self._in_turn(own, start, start + count, seed)
         elif n is None or like is not None:
@@ -143,7 +143,7 @@ class Clones(System):
         known = self.labels_[key] >= 0
         return batch.but(label=torch.full((len(batch),), self.labels_[key])) if known else batch
 
-    def _seen_classes(self) -> list[int]:
+    def seen_classes(self) -> list[int]:
         return sorted({label for label in self.labels_.values() if label >= 0})
 
 

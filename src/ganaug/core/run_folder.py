@@ -116,7 +116,7 @@ def restore(folder: str | Path) -> System:
         system = from_plain(facts)
         system.spec = Spec.from_json(facts["spec"])
         seed = facts["seed"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / 'run.json'} is damaged ({error!r}): fit again.") from None
     stored, progress = state.read(folder / "state.safetensors")
     put(system, stored, progress.get("total", 0), seed, folder)

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,12 +13,10 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ganaug.core import loop, run_folder, state
+from ganaug.core import loop, run_folder, sampling, state
 from ganaug.core.card import Card
-from ganaug.core.device import on_device
 from ganaug.core.loop import Budget, LogCallback
 from ganaug.core.requirements import check_requirements
-from ganaug.core.seeding import derive, seeded
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
@@ -49,6 +46,7 @@ class System(BaseEstimator):
     spec: Spec
     train: TrainView
     total: int = 0
+    conditions: dict[str, Tensor]
 
     # --- the paper: override what applies ---------------------------------------------------------------------
 
@@ -86,7 +84,7 @@ class System(BaseEstimator):
         """A picture of where the training stands: samples, or variants of the first training rows."""
         first = self.train.select(np.arange(min(64, len(self.train))))
         if "sample" in self.CARD.can:
-            return self.sample(like=first) if self._unseen() else self.sample(64)
+            return self.sample(like=first) if sampling.unseen(self) else self.sample(64)
         return self.augment(first) if "augment" in self.CARD.can else None
 
     # --- given: fitting ---------------------------------------------------------------------------------------
@@ -135,7 +133,7 @@ class System(BaseEstimator):
             if folder is not None:
                 run_folder.open_run(self, folder, resume, seed)
             self.recogniser_updates_ = 0
-            self.conditions = condition_table(self.train, self.CARD.needs)
+            self.conditions = sampling.condition_table(self.train, self.CARD.needs)
             at = loop.train(self, budget, seed, folder, resume, log)
         finally:
             del self.train
@@ -191,16 +189,17 @@ class System(BaseEstimator):
         Made in canonical chunks: image i is a pure function of (weights, parameters, seed, i), so any range can be
         made anywhere. Raises InputError for a class that is unknown or can't be chosen.
         """
-        self._refuse_unfitted()
+        sampling.refuse_unfitted(self)
         if like is not None:
-            yield from self._chunks("like", 0, len(like), seed, lambda rows: self._asked(like, rows))
+            yield from sampling.chunks(self, "like", 0, len(like), seed, lambda rows: sampling.asked(self, like, rows))
         elif per_class is not None:
-            for k, count in self._class_counts(per_class).items():
-                yield from self._chunks(k, start, start + count, seed, lambda rows, k=k: want_class(k, rows))
+            for k, n in sampling.class_counts(self, per_class).items():
+                want = partial(sampling.of_class, k)
+                yield from sampling.chunks(self, k, start, start + n, seed, want)
+        elif n is not None:
+            yield from sampling.chunks(self, "all", start, start + n, seed, partial(sampling.seen, self))
         else:
-            if n is None:
-                raise InputError("say how many images: n=..., per_class=... or like=...")
-            yield from self._chunks("all", start, start + n, seed, self._seen)
+            raise InputError("say how many images: n=..., per_class=... or like=...")
 
     def sample(
         self,
@@ -213,95 +212,18 @@ class System(BaseEstimator):
     ) -> ImageSet:
         """As `stream`, collected into a set with the training set's dtype, scaling and class names."""
         batches = list(self.stream(n, per_class=per_class, like=like, start=start, seed=seed))
-        if not batches:
-            raise InputError("no images were asked for: give a number above 0.")
-        origins = [self._origin(seed, int(i)) for batch in batches for i in batch.index]  # type: ignore[union-attr]
-        made = ImageSet.from_batches(batches, self.spec, origin=np.array(origins), name=self.CARD.id)
-        return made.but(index=np.arange(len(made)))
+        return sampling.collected(self, batches, seed)
 
     def augment(self, data: Any, *, seed: int = 0) -> Any:
         """Variants of given images: Batch -> Batch, ImageSet -> ImageSet (one variant a row, in order)."""
-        self._refuse_unfitted()
+        sampling.refuse_unfitted(self)
         if isinstance(data, Batch):
-            with on_device() as chosen, seeded(seed, "augment"), torch.no_grad(), evaluating(self.modules()):
-                return self.vary(data.to(chosen))
-        batches = []
-        for c, first in enumerate(range(0, len(data), self.chunk)):
-            rows = torch.arange(first, min(first + self.chunk, len(data)))
-            with on_device() as chosen, seeded(seed, "augment", c), torch.no_grad(), evaluating(self.modules()):
-                batch = self.draw(data, rows)
-                made = self.vary(batch.to(chosen))
-            assert batch.index is not None
-            batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
-        origins = [self._origin(seed, i) for i in range(len(data))]
-        return ImageSet.from_batches(batches, data.spec, origin=np.array(origins), name=self.CARD.id)
+            return sampling.varied(self, data, seed)
+        return sampling.varied_set(self, data, seed)
 
-    def _chunks(self, key: Any, start: int, stop: int, seed: int, want: Any) -> Iterator[Batch]:
-        """The canonical chunks that cover start..stop, cut to it."""
-        for c in range(start // self.chunk, -(-stop // self.chunk) if stop > start else 0):
-            first = c * self.chunk
-            rows = torch.arange(first, first + self.chunk)
-            if key == "like":
-                rows = rows[rows < stop]
-            with on_device() as chosen, seeded(seed, "sample", key, c), torch.no_grad(), evaluating(self.modules()):
-                asked = want(rows)
-                made = self.generate(asked.to(chosen)).but(index=rows)
-            made = made if made.label is not None or asked.label is None else made.but(label=asked.label)
-            yield made.select(slice(max(start - first, 0), min(stop - first, len(rows)))).to("cpu")
-
-    def _class_counts(self, per_class: int | Mapping[str, int]) -> dict[int, int]:
-        """Class number -> count; InputError for what can't be had."""
-        if not self.conditional:
-            raise InputError(
-                f"{self.CARD.id} is unconditional, so a class can't be asked for: ask for a number of images (-n), "
-                "or fit one clone a class with PerClass (`--per-class-model`)."
-            )
-        names = self.spec.classes
-        seen = [names[k] for k in self._seen_classes()]
-        wanted = dict(per_class) if isinstance(per_class, Mapping) else dict.fromkeys(seen, per_class)
-        for name, count in wanted.items():
-            if name not in names:
-                raise InputError(f"there is no class '{name}': the classes are {', '.join(names)}.")
-            if count < 0:
-                raise InputError(f"the number of images of class '{name}' must be 0 or more, found {count}.")
-            if count and name not in seen:
-                raise InputError(f"class '{name}' had no training image, so none can be made: leave it out.")
-        return {names.index(name): count for name, count in wanted.items() if count}
-
-    def _seen_classes(self) -> list[int]:
+    def seen_classes(self) -> list[int]:
         """The class numbers that occurred in training."""
         return self.conditions["label"].unique().tolist()
-
-    def _asked(self, like: ImageSet, rows: Tensor) -> Batch:
-        """The conditions of some rows: everything but their image."""
-        return self.draw(like, rows).but(image=None)
-
-    def _unseen(self) -> list[str]:
-        """The conditions that no table can hold, because they are whole images or maps."""
-        return [field for field in self.CARD.needs if field not in self.conditions]
-
-    def _seen(self, rows: Tensor) -> Batch:
-        """Conditions drawn from those seen in training; refused where they are whole images or maps."""
-        if self._unseen():
-            needs = ", ".join(self._unseen())
-            raise InputError(f"{self.CARD.id} needs {needs} to make images: pass --like DATA (like=...).")
-        if not self.conditions:
-            return Batch(index=rows)
-        size = len(next(iter(self.conditions.values())))
-        chosen = torch.randint(size, (len(rows),), device="cpu")
-        return Batch(index=rows).but(**{name: table[chosen] for name, table in self.conditions.items()})
-
-    def _origin(self, seed: int, index: int) -> str:
-        """How one image was made, for manifests."""
-        from ganaug import __version__
-
-        facts = {"system": self.CARD.id, "version": __version__, "seed": seed, "index": index}
-        return json.dumps({**facts, "label_policy": self.CARD.labels})
-
-    def _refuse_unfitted(self) -> None:
-        """InputError before the first fit."""
-        if not hasattr(self, "spec"):
-            raise InputError(f"{self.CARD.id} is not fitted yet: call fit first.")
 
     # --- given: networks and files ----------------------------------------------------------------------------
 
@@ -336,30 +258,6 @@ def networks(value: Any) -> Iterator[nn.Module]:
             yield from networks(part)
 
 
-@contextmanager
-def evaluating(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Inside, networks are in evaluation mode; each part's own mode comes back after it."""
-    with loop.modes_kept(modules):
-        for module in modules:
-            module.eval()
-        yield
-
-
-def want_class(k: int, rows: Tensor) -> Batch:
-    """A request for images of class k."""
-    return Batch(index=rows, label=torch.full((len(rows),), k, device="cpu"))
-
-
-def condition_table(train: ImageSet, needs: Sequence[str]) -> dict[str, Tensor]:
-    """The small conditions of every training row, so that samples without `like` follow their distribution.
-
-    Only what the card needs: an unconditional system's images have no label.
-    """
-    known = slice(None) if train.label is None else train.label >= 0
-    names = [name for name in ("label", "attributes", "identity") if name in needs]
-    return {name: torch.as_tensor(getattr(train, name)[known]) for name in names}
-
-
 def legal_seed(seed: int) -> int:
     """The seed as a plain integer; InputError below 0."""
     if seed < 0:
@@ -377,8 +275,3 @@ def as_view(data: ImageSet | None, system: System) -> TrainView:
         return data
     held_out = len(data.in_fold("test", "val"))
     return TrainView.of(data, data.in_fold("train") if held_out else None)
-
-
-def variant_seed(seed: int, t: int) -> int:
-    """The seed of a batch's augmentation at update t."""
-    return derive(seed, "variant", t)

@@ -81,13 +81,9 @@ class Batch:
     @staticmethod
     def cat(batches: Sequence[Batch]) -> Batch:
         """Batches one after the other; only fields that all of them have are kept."""
-        names = [
-            name for name, _ in batches[0].tensors() if all(getattr(b, name) is not None for b in batches)
-        ]
+        names = [name for name, _ in batches[0].tensors() if all(getattr(b, name) is not None for b in batches)]
         new: dict[str, Any] = {name: torch.cat([getattr(b, name) for b in batches]) for name in names}
         for kind in ("views", "pair"):
             shared = set.intersection(*(set(getattr(b, kind)) for b in batches))
-            new[kind] = {
-                name: Batch.cat([getattr(b, kind)[name] for b in batches]) for name in sorted(shared)
-            }
+            new[kind] = {name: Batch.cat([getattr(b, kind)[name] for b in batches]) for name in sorted(shared)}
         return Batch(**new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -215,15 +215,19 @@ class ImageSet:
 
     @classmethod
     def from_batches(cls, batches: Sequence[Batch], spec: Spec, **columns: Any) -> ImageSet:
-        """Generated batches as a set with the dtype, scaling and class names of `spec`."""
+        """Generated batches as a set with the dtype, scaling and names of `spec`, with the views that it knows."""
         whole = Batch.cat(list(batches))
         assert whole.image is not None
         pixels = spec.scaling.to_pixels(whole.image.detach().cpu().float().numpy().transpose(0, 2, 3, 1))
-        for spot in fields(whole):
-            value = getattr(whole, spot.name)
-            if isinstance(value, torch.Tensor) and spot.name in COLUMNS and spot.name not in columns:
-                columns[spot.name] = value.detach().cpu().numpy()
-        return cls(image=pixels, classes=spec.classes, bands=spec.bands, scaling=spec.scaling, **columns)
+        for name, tensor in whole.tensors():
+            if name in COLUMNS and name not in columns:
+                column = tensor.detach().cpu().numpy()
+                columns[name] = column.astype(np.uint8) if name == "mask" else column
+        views = {
+            name: cls.from_batches([whole.views[name]], spec.views[name]) for name in whole.views if name in spec.views
+        }
+        names = {"classes": spec.classes, "attribute_names": spec.attributes, "bands": spec.bands}
+        return cls(image=pixels, scaling=spec.scaling, views=views, **names, **columns)
 
 
 def some_pixels(pixels: Pixels, most: int = 500) -> np.ndarray:

@@ -36,7 +36,5 @@ class Scaling:
 
     def to_pixels(self, values: np.ndarray) -> np.ndarray:
         """Float in [-1, 1] -> stored values; integers are rounded. `to_pixels(to_float(x)) == x` for 8 bit."""
-        stored = (np.clip(values.astype(np.float64), -1.0, 1.0) + 1.0) * (
-            self.high - self.low
-        ) / 2.0 + self.low
+        stored = (np.clip(values.astype(np.float64), -1.0, 1.0) + 1.0) * (self.high - self.low) / 2.0 + self.low
         return (np.rint(stored) if np.issubdtype(self.dtype, np.integer) else stored).astype(self.dtype)

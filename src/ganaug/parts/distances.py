@@ -2,17 +2,21 @@
 """Distances between two sets of feature vectors, and scores of a set of class probabilities.
 
 Pure functions on tensors: which features and which images they are computed on is the business of `metrics`.
-Every function is exact; the forms are chosen so that none holds an n x n matrix of a large set.
+The forms are exact (no low-rank or random approximation) and none holds an n x n matrix of a large set.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import scipy.linalg
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ganaug.data.errors import InputError
+from ganaug.parts import discrepancy
 
 ROWS = 512  # rows of a pairwise matrix that are held at a time
 
@@ -33,14 +37,11 @@ def frechet(
 ) -> float:
     """Squared Frechet distance of two Gaussians (Heusel et al. 2017, arXiv 1706.08500, equation 6).
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), the last trace being the sum of the square roots of the
-    eigenvalues of R' S2 R for any root S1 = R R'. No matrix square root is formed, so nothing turns complex.
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)). No matrix square root is formed, so nothing turns complex.
     """
-    mean1, cov1, mean2, cov2 = (value.double() for value in (mean1, cov1, mean2, cov2))
-    root = _root(cov1)
-    eigenvalues = torch.linalg.eigvalsh(root.T @ cov2 @ root).clamp_min(0)
-    trace = cov1.trace() + cov2.trace() - 2 * eigenvalues.sqrt().sum()
-    return max(0.0, float((mean1 - mean2).square().sum() + trace))
+    s1, s2 = (cov.detach().cpu().double().numpy() for cov in (cov1, cov2))
+    trace = float(s1.trace() + s2.trace()) - 2 * _trace_of_root(s1, s2)
+    return max(0.0, float((mean1 - mean2).double().square().sum()) + trace)
 
 
 def frechet_features(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
@@ -75,13 +76,14 @@ def kernel_distance(
     subsets. The distance can be negative. Raises `InputError` on fewer than four rows.
     """
     _check_pair(a, b, least=4)
+    b = b.to(a)
     smaller = min(len(a), len(b))
     size = min(subset_size, smaller // 2)
     generator = torch.Generator().manual_seed(seed)
-    rows_a, rows_b = (_subsets(len(x), subsets, size, generator).to(a.device) for x in (a, b))
+    rows_a, rows_b = (discrepancy.draw(len(x), subsets, size, generator).to(a.device) for x in (a, b))
     # both forms give the same numbers; the counts of multiplications say which is cheaper
     one_pass = max(len(a), len(b)) ** 2 * (a.shape[1] + subsets) <= subsets * size**2 * a.shape[1]
-    values = (_by_indicators if one_pass else _by_subsets)(a, b, rows_a, rows_b)
+    values = (discrepancy.by_indicators if one_pass else discrepancy.by_subsets)(a, b, rows_a, rows_b)
     spread = values.var().item() * (size / (smaller - size) + 1 / subsets)
     return values.mean().item(), spread**0.5
 
@@ -95,11 +97,12 @@ def prdc(real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], k: int = 5) -> 
     _check_pair(real, fake, least=k + 1)
     centre = real.float().mean(0)  # distances are unchanged, and float32 keeps more of their digits
     real, fake = real.float() - centre, fake.float() - centre
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    real_sides, fake_sides = _sides(real), _sides(fake)
+    real_radii, fake_radii = _radii(*real_sides, k), _radii(*fake_sides, k)
     held = torch.zeros(len(fake), dtype=torch.long, device=fake.device)  # real balls that hold each fake
     recalled, covered = [], []
-    for rows, radii in zip(real.split(ROWS), real_radii.split(ROWS), strict=True):
-        distances = _squared_distances(rows, fake)
+    for rows, radii in zip(real_sides[0].split(ROWS), real_radii.split(ROWS), strict=True):
+        distances = _squared_distances(rows, fake_sides[1])
         inside = distances < radii[:, None]
         held += inside.sum(0)
         covered.append(inside.any(1))
@@ -121,7 +124,7 @@ def inception_score(log_probs: Float[Tensor, "n k"]) -> tuple[float, float]:
     probs = _probabilities(log_probs)
     information = torch.special.entr(probs.mean(0)).sum() - torch.special.entr(probs).sum(1).mean()
     information = max(0.0, information.item())
-    return torch.tensor(information, dtype=torch.float64).exp().item(), information
+    return math.exp(information), information
 
 
 def modified_inception_score(log_probs: Float[Tensor, "n k"]) -> float:
@@ -146,7 +149,8 @@ def mean_pairwise_distance(x: Float[Tensor, "n ..."]) -> float:
     """Mean Euclidean distance over the pairs of different rows, flattened; needs two rows or more."""
     x = x.flatten(1).float()
     x = x - x.mean(0)  # a collapsed set lies far from the origin; its small distances need the digits
-    total = sum(_squared_distances(rows, x).sqrt().sum(dtype=torch.float64) for rows in x.split(ROWS))
+    left, right = _sides(x)
+    total = sum(_squared_distances(rows, right).sqrt().sum(dtype=torch.float64) for rows in left.split(ROWS))
     return float(total) / (len(x) * (len(x) - 1))
 
 
@@ -167,13 +171,15 @@ def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
     return features - mean, mean
 
 
-def _root(cov: Tensor) -> Tensor:
-    """R with cov = R R'. Cholesky is the cheapest root but needs full rank; eigenvectors serve every rank."""
-    root, failed = torch.linalg.cholesky_ex(cov)
-    if not failed:
-        return root
-    values, vectors = torch.linalg.eigh(cov)
-    return vectors * values.clamp_min(0).sqrt()
+def _trace_of_root(cov1: np.ndarray, cov2: np.ndarray) -> float:
+    """tr (S1 S2)^(1/2): the sum of the roots of the eigenvalues of S2 S1, found by the Cholesky root of S1."""
+    try:
+        values = scipy.linalg.eigh(cov2, cov1, type=2, eigvals_only=True, driver="gv")
+    except np.linalg.LinAlgError:  # S1 has no full rank; its root by eigenvectors serves every rank
+        values, vectors = scipy.linalg.eigh(cov1)
+        root = vectors * np.sqrt(values.clip(0))
+        values = scipy.linalg.eigvalsh(root.T @ cov2 @ root)
+    return float(np.sqrt(values.clip(0)).sum())
 
 
 def _check(name: str, x: Tensor, least: int = 2) -> None:
@@ -192,65 +198,32 @@ def _check_pair(a: Tensor, b: Tensor, least: int = 2) -> None:
         raise InputError(f"features: expected equal dimensions, {found}.")
 
 
-def _subsets(n: int, subsets: int, size: int, generator: torch.Generator) -> Int[Tensor, "s size"]:
-    return torch.stack([torch.randperm(n, generator=generator)[:size] for _ in range(subsets)])
+def _sides(x: Tensor) -> tuple[Float[Tensor, "n d+2"], Float[Tensor, "n d+2"]]:
+    """Left and right factors: the product of a left and a right row is |x|^2 + |y|^2 - 2 x.y.
+
+    As much as these terms may be rounded by is taken off, so that equal rows end at or below zero.
+    """
+    squares = (1 - 8 * torch.finfo(x.dtype).eps) * x.square().sum(1, keepdim=True)
+    ones = torch.ones_like(squares)
+    return torch.cat([-2 * x, squares, ones], 1), torch.cat([x, ones, squares], 1)
 
 
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """(x.y / d + 1)^3 - 1: the constant cancels in the discrepancy and would cost digits of float32."""
-    z = x @ y.T / x.shape[1]
-    return z * (z * (z + 3) + 3)
+def _squared_distances(left: Tensor, right: Tensor) -> Float[Tensor, "n m"]:
+    return (left @ right.T).clamp_(min=0)
 
 
-def _discrepancy(xx: Tensor, yy: Tensor, xy: Tensor, size: int) -> Tensor:
-    return (xx + yy) / (size * (size - 1)) - 2 * xy / size**2
+def _radii(left: Tensor, right: Tensor, k: int) -> Float[Tensor, " n"]:
+    """Squared distance of each row to its k-th nearest other row; the row itself is the first of k + 1.
 
-
-def _by_subsets(a: Tensor, b: Tensor, rows_a: Tensor, rows_b: Tensor) -> Float[Tensor, " s"]:
-    """One discrepancy a subset, by its three kernel matrices."""
-    values = []
-    for x, y in ((a[i], b[j]) for i, j in zip(rows_a, rows_b, strict=True)):
-        xx, yy, xy = _kernel(x, x).double(), _kernel(y, y).double(), _kernel(x, y).double()
-        values.append(_discrepancy(xx.sum() - xx.trace(), yy.sum() - yy.trace(), xy.sum(), len(x)))
-    return torch.stack(values)
-
-
-def _by_indicators(a: Tensor, b: Tensor, rows_a: Tensor, rows_b: Tensor) -> Float[Tensor, " s"]:
-    """The same by one pass over the whole kernels: the sum over a subset is s' K s, with s of 0 and 1."""
-    s, t = _indicators(rows_a, a), _indicators(rows_b, b)
-    cross = sum(
-        (i @ _kernel(rows, b) * t).sum(1, dtype=torch.float64)
-        for rows, i in zip(a.split(ROWS), s.split(ROWS, 1), strict=True)
-    )
-    return _discrepancy(_within(a, s), _within(b, t), cross, rows_a.shape[1])
-
-
-def _indicators(rows: Tensor, x: Tensor) -> Float[Tensor, "s n"]:
-    return torch.zeros(len(rows), len(x), dtype=x.dtype, device=x.device).scatter_(1, rows, 1)
-
-
-def _within(x: Tensor, s: Tensor) -> Float[Tensor, " s"]:
-    """Kernel sums over the ordered pairs of different rows of each subset, from the upper half of K."""
-    total = torch.zeros(len(s), dtype=torch.float64, device=x.device)
-    for start in range(0, len(x), ROWS):
+    Distances are symmetric: each block above the diagonal serves its rows and its columns.
+    """
+    nearest = left.new_full((len(left), k + 1), torch.inf)
+    for start in range(0, len(left), ROWS):
         here, after = slice(start, start + ROWS), slice(start + ROWS, None)
-        kernel = _kernel(x[here], x[here]).fill_diagonal_(0)
-        total += (s[:, here] @ kernel * s[:, here]).sum(1, dtype=torch.float64)
-        total += 2 * (s[:, here] @ _kernel(x[here], x[after]) * s[:, after]).sum(1, dtype=torch.float64)
-    return total
-
-
-def _squared_distances(x: Tensor, y: Tensor) -> Float[Tensor, "n m"]:
-    """|x|^2 + |y|^2 - 2 x.y; what lies below the rounding of these terms counts as zero."""
-    base = x.square().sum(1)[:, None] + y.square().sum(1)
-    squared = torch.addmm(base, x, y.T, alpha=-2)
-    return squared.masked_fill_(squared <= 8 * torch.finfo(x.dtype).eps * base, 0.0)
-
-
-def _radii(x: Tensor, k: int) -> Float[Tensor, " n"]:
-    """Squared distance of each row to its k-th nearest other row; the row itself is the first of k + 1."""
-    nearest = [_squared_distances(rows, x).topk(k + 1, largest=False).values[:, -1] for rows in x.split(ROWS)]
-    return torch.cat(nearest)
+        block = _squared_distances(left[here], right[start:])
+        for rows, distances in ((here, block), (after, block[:, ROWS:].T)):
+            nearest[rows] = torch.cat([nearest[rows], distances], 1).topk(k + 1, largest=False).values
+    return nearest[:, -1]
 
 
 def _probabilities(log_probs: Tensor) -> Float[Tensor, "n k"]:

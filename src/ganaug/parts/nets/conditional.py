@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -99,7 +100,7 @@ class StridedTrunk(nn.Module):
         sizes = pyramid(height, width_px, least)
         widths = [channels, *(width * min(2**i, most) for i in range(2 * (len(sizes) - 1)))]
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(widths)):
             layers += [nn.Conv2d(a, b, 3, stride=2 - i % 2, padding=1), nn.LeakyReLU(slope), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.out = widths[-1] * sizes[0][0] * sizes[0][1]

@@ -4,11 +4,14 @@
 Augustus Odena, Christopher Olah, Jonathon Shlens, "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML
 2017, arXiv 1610.09585.
 
-The label enters the generator as a learned vector that multiplies the noise. The critic has two heads, real or
+The label stands beside the noise, one-hot. The critic has two heads, real or
 generated and which class; both networks want the class named right, of real and of generated images, and play
 against each other only about the source. Real and generated images pass the critic in batches of their own.
 
 Labels: hard, the class that was asked for. Classes are drawn uniformly for both, so a skewed set starves none.
+Deviations: the critic is DCGAN's trunk with dropout on its features; preset small augments everything the critic sees
+and learns ten times as fast, because it is meant for small sets and short runs.
+Cost: preset small at 28 px, batch 32: about 47 ms a step on one core.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from ganaug.data.batch import Batch
 from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
-from ganaug.parts.nets.conditional import StridedTrunk, standing_statistics
-from ganaug.parts.nets.dcgan import DCGenerator
+from ganaug.parts.nets.conditional import standing_statistics
+from ganaug.parts.nets.dcgan import DCGenerator, DCTrunk
 from ganaug.parts.ops.diffaugment import diffaugment
 from ganaug.parts.priors import uniform
 from ganaug.parts.samplers import class_balanced
@@ -34,15 +37,15 @@ STANDING = 256  # images whose batch statistics samples are made with
 
 
 class Generator(nn.Module):
-    """Latents [B, z] and labels [B] -> images: the label's vector times the latent, then DCGAN's generator."""
+    """Latents [B, z] and labels [B] -> images: the one-hot label beside the latent, then DCGAN's generator."""
 
     def __init__(self, latent: int, width: int, spec: Spec):
         super().__init__()
-        self.embed = nn.Embedding(len(spec.classes), latent)
-        self.paint = DCGenerator(latent, spec.channels, *spec.size, width=width)
+        self.classes = len(spec.classes)
+        self.paint = DCGenerator(latent + self.classes, spec.channels, *spec.size, width=width)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        return self.paint(z * self.embed(labels))
+        return self.paint(torch.cat([z, F.one_hot(labels, self.classes).to(z.dtype)], 1))
 
 
 class Critic(nn.Module):
@@ -50,11 +53,10 @@ class Critic(nn.Module):
 
     def __init__(self, width: int, dropout: float, spec: Spec):
         super().__init__()
-        self.trunk = StridedTrunk(
-            spec.channels, *spec.size, width=width, most=32, least=4, slope=0.2, dropout=dropout
-        )
-        self.source = nn.Linear(self.trunk.out, 1)
-        self.named = nn.Linear(self.trunk.out, len(spec.classes))
+        trunk = DCTrunk(spec.channels, *spec.size, width=width)
+        self.trunk = nn.Sequential(trunk, nn.Dropout(dropout))
+        self.source = nn.Linear(trunk.out, 1)
+        self.named = nn.Linear(trunk.out, len(spec.classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = self.trunk(images)
@@ -68,8 +70,8 @@ class ACGAN(System):
     ----------
     latent : size of the noise vector, uniform in [-1, 1].
     width : channels of the last generator stage.
-    critic_width : channels of the first critic convolution; they double with each (paper: 16 to 512).
-    dropout : after each critic convolution (paper: 0.5).
+    critic_width : channels of the first critic stage.
+    dropout : on the critic's features (paper: 0.5).
     batch_size : real images a step; the generator learns from twice as many generated ones.
     lr : Adam's learning rate (paper: 2e-4, beta1 0.5).
     class_weight : of the class term of both networks (paper: 1).
@@ -86,14 +88,25 @@ class ACGAN(System):
         needs=("label",),
         can=("sample",),
         min_rows=10,
-        cost="",
-        deviations=(),
-        shows="",
+        cost="47 ms a step at 28 px, batch 32, preset small, one core",
+        deviations=(
+            "preset small augments what the critic sees and learns ten times as fast as the paper",
+            "the critic is DCGAN's trunk with dropout on its features",
+            "critic and generator stages follow the size of the images",
+        ),
+        shows="a judge names the class that was asked for far more often than without the generator's class term.",
     )
     PRESETS = {
-        "paper": {"width": 96, "batch_size": 100},
-        "small": {"width": 32, "batch_size": 32, "policy": "translation,cutout"},
-        "tiny": {"width": 8, "batch_size": 8, "latent": 16, "critic_width": 4},
+        "paper": {"width": 96, "batch_size": 100, "dropout": 0.5, "lr": 2e-4},
+        "small": {
+            "width": 32,
+            "critic_width": 32,
+            "batch_size": 32,
+            "dropout": 0.2,
+            "lr": 2e-3,
+            "policy": "translation,cutout",
+        },
+        "tiny": {"width": 8, "batch_size": 8, "latent": 16, "critic_width": 8},
     }
     sampler = staticmethod(class_balanced)
 
@@ -102,7 +115,7 @@ class ACGAN(System):
         *,
         latent: int = 100,
         width: int = 64,
-        critic_width: int = 16,
+        critic_width: int = 64,
         dropout: float = 0.5,
         batch_size: int = 64,
         lr: float = 2e-4,

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images out of a fitted system: requests, canonical chunks, and batches collected into a set.
+
+Chunk c of a class is one call of `generate`, seeded by (seed, class, c). A request for any range makes the chunks
+that cover it and cuts, so image i is a pure function of (weights, parameters, seed, i) even where images of one
+chunk depend on each other (batch statistics).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.core import loop
+from ganaug.core.device import on_device
+from ganaug.core.seeding import seeded
+from ganaug.data.batch import Batch
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+
+if TYPE_CHECKING:
+    from ganaug.core.system import System
+
+
+@contextmanager
+def working(system: System, seed: int, *purpose: object) -> Iterator[torch.device]:
+    """Inside, a system makes images: on its device, seeded, without gradients, its networks in evaluation mode."""
+    modules = system.modules()
+    with on_device() as chosen, seeded(seed, *purpose), torch.no_grad(), loop.modes_kept(modules):
+        for module in modules:
+            module.eval()
+        yield chosen
+
+
+def refuse_unfitted(system: System) -> None:
+    """InputError before the first fit."""
+    if not hasattr(system, "spec"):
+        raise InputError(f"{system.CARD.id} is not fitted yet: call fit first.")
+
+
+# --- what is asked for ------------------------------------------------------------------------------------------
+
+
+def condition_table(train: ImageSet, needs: Sequence[str]) -> dict[str, Tensor]:
+    """The small conditions of every training row, so that samples without `like` follow their distribution.
+
+    Only what the card needs: an unconditional system's images have no label.
+    """
+    known = slice(None) if train.label is None else train.label >= 0
+    names = [name for name in ("label", "attributes", "identity") if name in needs]
+    return {name: torch.as_tensor(getattr(train, name)[known]) for name in names}
+
+
+def unseen(system: System) -> list[str]:
+    """The conditions that no table can hold, because they are whole images or maps."""
+    return [field for field in system.CARD.needs if field not in system.conditions]
+
+
+def seen(system: System, rows: Tensor) -> Batch:
+    """Conditions drawn from those seen in training; refused where they are whole images or maps."""
+    if unseen(system):
+        needs = ", ".join(unseen(system))
+        raise InputError(f"{system.CARD.id} needs {needs} to make images: pass --like DATA (like=...).")
+    if not system.conditions:
+        return Batch(index=rows)
+    size = len(next(iter(system.conditions.values())))
+    chosen = torch.randint(size, (len(rows),), device="cpu")
+    return Batch(index=rows).but(**{name: table[chosen] for name, table in system.conditions.items()})
+
+
+def of_class(k: int, rows: Tensor) -> Batch:
+    """A request for images of class k."""
+    return Batch(index=rows, label=torch.full((len(rows),), k, device="cpu"))
+
+
+def asked(system: System, like: ImageSet, rows: Tensor) -> Batch:
+    """The conditions of some rows: everything but their image; nothing for a system that follows none of it."""
+    if not system.CARD.needs and not system.conditional:
+        return Batch(index=rows)
+    return system.draw(like, rows).but(image=None)
+
+
+def class_counts(system: System, per_class: int | Mapping[str, int]) -> dict[int, int]:
+    """Class number -> count; InputError for what can't be had."""
+    if not system.conditional:
+        raise InputError(
+            f"{system.CARD.id} is unconditional, so a class can't be asked for: ask for a number of images (-n), "
+            "or fit one clone a class with PerClass (`--per-class-model`)."
+        )
+    names = system.spec.classes
+    known = [names[k] for k in system.seen_classes()]
+    wanted = dict(per_class) if isinstance(per_class, Mapping) else dict.fromkeys(known, per_class)
+    for name, count in wanted.items():
+        if name not in names:
+            raise InputError(f"there is no class '{name}': the classes are {', '.join(names)}.")
+        if count < 0:
+            raise InputError(f"the number of images of class '{name}' must be 0 or more, found {count}.")
+        if count and name not in known:
+            raise InputError(f"class '{name}' had no training image, so none can be made: leave it out.")
+    return {names.index(name): count for name, count in wanted.items() if count}
+
+
+# --- images -----------------------------------------------------------------------------------------------------
+
+
+def chunks(
+    system: System, key: object, start: int, stop: int, seed: int, want: Callable[[Tensor], Batch]
+) -> Iterator[Batch]:
+    """The canonical chunks that cover start..stop, cut to it."""
+    for c in range(start // system.chunk, -(-stop // system.chunk) if stop > start else 0):
+        first = c * system.chunk
+        rows = torch.arange(first, first + system.chunk)
+        if key == "like":
+            rows = rows[rows < stop]
+        with working(system, seed, "sample", key, c) as chosen:
+            request = want(rows)
+            made = system.generate(request.to(chosen)).but(index=rows)
+        made = made if made.label is not None or request.label is None else made.but(label=request.label)
+        yield made.select(slice(max(start - first, 0), min(stop - first, len(rows)))).to("cpu")
+
+
+def collected(system: System, batches: Sequence[Batch], seed: int) -> ImageSet:
+    """Generated batches as one set with the training set's dtype, scaling and class names."""
+    if not batches:
+        raise InputError("no images were asked for: give a number above 0.")
+    numbers = [int(i) for batch in batches if batch.index is not None for i in batch.index]
+    made = ImageSet.from_batches(batches, system.spec, origin=origins(system, seed, numbers), name=system.CARD.id)
+    return made.but(index=np.arange(len(made)))
+
+
+def varied(system: System, batch: Batch, seed: int) -> Batch:
+    """Variants of a batch."""
+    with working(system, seed, "augment") as chosen:
+        return system.vary(batch.to(chosen))
+
+
+def varied_set(system: System, data: ImageSet, seed: int) -> ImageSet:
+    """One variant of each row, in order; its parent is the row where the system names no other."""
+    batches = []
+    for c, first in enumerate(range(0, len(data), system.chunk)):
+        rows = torch.arange(first, min(first + system.chunk, len(data)))
+        with working(system, seed, "augment", c) as chosen:
+            batch = system.draw(data, rows)
+            made = system.vary(batch.to(chosen))
+        assert batch.index is not None
+        batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
+    told = origins(system, seed, range(len(data)))
+    return ImageSet.from_batches(batches, data.spec, origin=told, name=system.CARD.id)
+
+
+def origins(system: System, seed: int, numbers: Sequence[int]) -> np.ndarray:
+    """How each image was made, as JSON text [N], for manifests."""
+    from ganaug import __version__
+
+    facts = {"system": system.CARD.id, "version": __version__, "seed": seed, "label_policy": system.CARD.labels}
+    return np.array([json.dumps({**facts, "index": number}) for number in numbers])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids, presets and parameters: what is legal, and how the rest is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+import ganaug
+from ganaug.core.catalogue import entries_of, entry
+from ganaug.data.errors import InputError
+
+
+def test_an_unknown_id_names_the_nearest():
+    with pytest.raises(InputError, match=r"no system 'DC-GAN'; the nearest are dcgan,"):
+        ganaug.make("DC-GAN")
+    with pytest.raises(InputError) as error:
+        entry("qqq")
+    assert str(error.value).count(",") == 2
+
+
+def test_presets_come_first_and_parameters_win():
+    system = ganaug.make("dcgan", preset="tiny", width=5)
+    assert (system.width, system.batch_size, system.lr) == (5, 8, 2e-4)
+
+
+def test_a_bad_preset_is_refused():
+    with pytest.raises(InputError, match=r"dcgan has no preset 'huge': it has paper, small, tiny"):
+        ganaug.make("dcgan", preset="huge")
+    assert ganaug.make("basic_ops", preset="small").get_params() == ganaug.make("basic_ops").get_params()
+
+
+def test_a_bad_parameter_is_refused():
+    with pytest.raises(InputError, match=r"dcgan has no parameter 'depth': it has batch_size, latent"):
+        ganaug.make("dcgan", depth=3)
+
+
+def test_what_is_no_system_is_not_made():
+    with pytest.raises(InputError, match="'copies' is a audit, not a system"):
+        ganaug.make("copies")
+
+
+CARDS = """
+CARD = Card(id="of_module", title="A")
+class A:
+    CARD: ClassVar[Card] = Card(id="of_class", title="B", kind="transform", can=("augment",), **{})
+    PRESETS = {"tiny": {"width": 3}}
+class B(A):
+    pass
+class C:
+    CARD = other
+"""
+
+
+def test_cards_are_read_without_import(tmp_path, monkeypatch):
+    """Of a module, of a class, annotated; a subclass without a card of its own is no entry."""
+    from ganaug.core import catalogue
+
+    monkeypatch.setattr(catalogue, "PACKAGE", tmp_path)
+    (tmp_path / "file.py").write_text(CARDS, encoding="utf-8")
+    module, kind = entries_of(tmp_path / "file.py")
+    assert (module.id, module.name, module.kind, module.presets) == ("of_module", "", "system", {})
+    assert (kind.id, kind.name, kind.kind, kind.presets) == ("of_class", "A", "transform", {"tiny": {"width": 3}})
+    assert kind.card["can"] == ("augment",)
+    assert kind.card["needs"] == (), "what the card leaves out has its default"
+    assert kind.module == "ganaug.file"
+
+
+def test_defaults_of_the_catalogue_are_those_of_the_card():
+    from ganaug.core.card import Card
+    from ganaug.core.catalogue import GIVEN
+
+    card = Card(id="a", title="A")
+    assert {name: getattr(card, name) for name in GIVEN} == GIVEN

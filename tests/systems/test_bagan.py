@@ -1,0 +1,94 @@
+"""BAGAN: autoencoder, switch, class Gaussians, one head of K + 1 classes."""
+
+import pytest
+import torch
+from judges import agreement, few_digits, weights
+
+import ganaug
+from ganaug.core.seeding import seeded
+from ganaug.data.splits import few_shot
+
+
+def skewed():
+    train = few_digits(30, classes=4)
+    return train.select(few_shot(train, {"3": 5}, 0))
+
+
+def fitted(steps, train=None, **params):
+    return ganaug.make("bagan", preset="tiny", **params).fit(train or skewed(), budget=steps, seed=1)
+
+
+def test_first_stage_moves_the_autoencoder_only_and_uses_no_labels():
+    start, later = fitted(0), fitted(4, skewed())
+    blind = ganaug.make("bagan", preset="tiny")
+    blind.fit(skewed(), budget=4, seed=1)
+    half = ganaug.make("bagan", preset="tiny")
+    half.stages = (1.0, 1e-9)
+    half.fit(skewed(), budget=10, seed=1)
+    assert not torch.equal(weights(start.encoder), weights(half.encoder))
+    assert later.switched_
+
+
+def test_critic_equals_the_encoder_at_the_switch_and_the_decoder_stays_the_generator():
+    system = fitted(2, dropout=0.0)
+    system.train = skewed()
+    encoder, generator = weights(system.encoder), weights(system.gen)
+    system.switch()
+    assert torch.equal(weights(system.critic), encoder)
+    assert torch.equal(weights(system.gen), generator)
+
+
+def test_class_gaussians_are_those_of_the_encoder_and_of_any_rank():
+    system = fitted(2, dropout=0.0)
+    system.train = skewed()
+    system.switch()
+    rows = system.train.label == 3
+    with torch.no_grad():
+        latents = system.to_latent(system.encoder(system.train.images(rows)))
+    torch.testing.assert_close(system.prior.mean[3], latents.mean(0), rtol=1e-4, atol=1e-5)
+    covariance = system.prior.factor[3] @ system.prior.factor[3].T
+    torch.testing.assert_close(covariance, torch.cov(latents.T), rtol=1e-3, atol=1e-5)
+    assert torch.linalg.matrix_rank(covariance, rtol=1e-4) <= 4
+    with seeded(0, "draw"):
+        assert torch.isfinite(system.prior(torch.full((50,), 3))).all()
+
+
+def test_generated_images_are_class_k_for_the_critic_and_their_own_class_for_the_generator(monkeypatch):
+    from ganaug.systems.low_data import bagan
+
+    system = fitted(4)
+    system.train, seen = skewed(), []
+    real = bagan.F.cross_entropy
+    monkeypatch.setattr(bagan.F, "cross_entropy", lambda x, y: seen.append((x.shape, y.clone())) or real(x, y))
+    system.set_mode(training=True)
+    with seeded(0, "step"):
+        system.step(system.train.batch(range(8)), 3)
+    (critic_shape, critic_labels), (generator_shape, generator_labels) = seen
+    assert critic_shape == (8 + 2, 5)
+    assert critic_labels[:8].tolist() == system.train.label[:8].tolist()
+    assert critic_labels[8:].tolist() == [4, 4]
+    assert generator_shape == (10, 5)
+    assert int(generator_labels.max()) < 4
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return fitted(500, width=32, trunk_width=8, batch_size=16, lr_autoencoder=2e-3, latent=32, dropout=0.1)
+
+
+def test_latents_of_a_class_decode_to_it_and_permuted_means_do_not(trained):
+    made = trained.sample(per_class=60, seed=3)
+    own = agreement(made)
+    mean, factor = trained.prior.mean.clone(), trained.prior.factor.clone()
+    order = torch.tensor([1, 2, 3, 0])
+    trained.prior.mean.copy_(mean[order]), trained.prior.factor.copy_(factor[order])
+    permuted = agreement(trained.sample(per_class=60, seed=3))
+    trained.prior.mean.copy_(mean), trained.prior.factor.copy_(factor)
+    assert own > 0.75
+    assert permuted < 0.35
+
+
+def test_small_class_is_not_copied(trained):
+    made = trained.sample(per_class={"3": 40}, seed=4).images().flatten(1)
+    real = skewed().images(skewed().label == 3).flatten(1)
+    assert torch.cdist(made, real).min(1).values.median() > 0.1

@@ -18,6 +18,8 @@ from typing import Any
 import ganaug
 
 OUT = Path(__file__).parents[1] / "build" / "docs" / "systems"
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- systems -->", "<!-- /systems -->"
 FACTS = (  # card keyword, its heading on the page
     ("kind", "Kind"),
     ("task", "Task"),
@@ -130,5 +132,25 @@ def build(out: Path = OUT) -> list[Path]:
     return sorted(out / name for name in texts)
 
 
+def readme_table() -> str:
+    """The systems and transforms as README shows them."""
+    rows = []
+    for entry in sorted(ganaug.catalogue().values(), key=lambda e: (e.kind, e.folder, e.id)):
+        if entry.kind in ("system", "transform", "recipe"):
+            arxiv = entry.card.get("arxiv")
+            year = entry.card.get("year") or ""
+            source = f"[{year}](https://arxiv.org/abs/{arxiv})" if arxiv else str(year)
+            rows.append(f"| `{entry.id}` | {entry.card['title']} | {entry.kind} | {source} |")
+    return "\n".join(("| id | what | kind | paper |", "|---|---|---|---|", *rows))
+
+
+def fill_readme(readme: Path = README) -> None:
+    """Puts the table between README's markers."""
+    before, rest = readme.read_text(encoding="utf-8").split(START)
+    _, after = rest.split(END)
+    readme.write_text(f"{before}{START}\n{readme_table()}\n{END}{after}", encoding="utf-8")
+
+
 if __name__ == "__main__":
+    fill_readme()
     print(f"{len(build())} pages in {OUT}")

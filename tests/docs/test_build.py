@@ -52,3 +52,8 @@ def test_page_says_what_the_source_says(tmp_path):
     ):
         assert text in page
     assert "ganaug sample RUN" in page and "ganaug augment" not in page
+
+
+def test_readme_lists_the_systems_of_the_catalogue():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert BUILD["readme_table"]() in readme, "run `make docs`"

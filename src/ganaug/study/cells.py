@@ -51,7 +51,6 @@ def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache)
     stored = cache.get(key)
     if stored is not None:
         return stored
-    torch.set_num_threads(1)
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.arm.name, "shots": job.shots, "repeat": job.repeat}
     try:

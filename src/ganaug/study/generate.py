@@ -75,7 +75,6 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
     stored = cache.get(key)
     if stored is not None:
         return stored
-    torch.set_num_threads(1)
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.name, "system": job.recipe.system, "shots": job.shots, "repeat": job.repeat}
     try:

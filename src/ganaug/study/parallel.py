@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+from threadpoolctl import threadpool_limits
+
 from ganaug.data.errors import InputError
 
 
@@ -36,8 +39,17 @@ def run_all(
 
 
 def numbered(i: int, function: Callable, data: Any, job: Any, rest: Sequence[Any]) -> tuple[int, Any]:
-    """A result with the number of its job, because results come back as they finish."""
-    return i, function(data, job, *rest)
+    """A result with the number of its job, because results come back as they finish.
+
+    Always one thread: sums in another order differ in their last bits, and results must not depend on the workers.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            return i, function(data, job, *rest)
+    finally:
+        torch.set_num_threads(before)
 
 
 def register(backend: str) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from ganaug.core.loop import Budget
 from ganaug.core.protocols import Learner
@@ -75,7 +74,6 @@ def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> f
     stored = cache.get(key)
     if stored is not None:
         return stored
-    torch.set_num_threads(1)
     view = training_view(data, trial.fold.train)
     transforms = fitted_transforms(trial.arm, STRENGTHS[trial.strength], view)
     size = getattr(learner, "batch_size", 32)

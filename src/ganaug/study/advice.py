@@ -41,11 +41,17 @@ def paragraph(
     asked = asked_about(verdicts, arms)
     fooled = {p["arm"].removeprefix("placebo:") for p in placebos if p["verdict"] == "helps"}
     winners = [v for v in asked if v["verdict"] == "helps" and v["arm"] not in fooled]
+    behind = [v["arm"] for v in winners if behind_rules(v["arm"], verdicts)]
+    winners = [v for v in winners if v["arm"] not in behind]
     said = [on_rules(verdicts)]
+    said += [
+        f"{name} improves on no augmentation but falls behind the rules, so the rules are the better choice."
+        for name in behind
+    ]
     if winners:
         best = max(winners, key=lambda v: v["effect"])
         said.append(use(best, next(a for a in arms if a.name == best["arm"])))
-    elif asked:
+    elif asked and not behind:
         said.append("No other arm has shown that it improves on its baseline, so leave them out for now.")
     said += [
         f"The placebo of {name} helps too, so its gain does not come from what its images show."
@@ -56,6 +62,12 @@ def paragraph(
     if not saturation["saturated"]:
         said.append("The baseline was still improving at the end: train longer before trusting a small gain.")
     return " ".join(s for s in said if s)
+
+
+def behind_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an arm is no better than the rules at the largest training size."""
+    found = [v for v in verdicts if v["arm"] == arm and v["against"] == "rules"]
+    return bool(found) and found[-1]["effect"] <= 0
 
 
 def on_rules(verdicts: Sequence[Mapping[str, Any]]) -> str:

@@ -85,7 +85,7 @@ class LowDataGAN(System):
     width : channels of the last generator and first critic stage.
     batch_size : images a step, in pairs of one class.
     lr_generator, lr_critic : Adam's learning rates, betas (0, 0.9).
-    policy : operations of `diffaugment` on everything the critic sees.
+    policy : operations of `diffaugment` on everything the critic sees; cutout and colour cost steps in short runs.
     half_life : of the moving average of the generator, in images.
     lecam : weight of the LeCam penalty; 0 leaves it out.
     gamma : weight of R1, computed every 16 steps; 0 leaves it out.
@@ -116,9 +116,9 @@ class LowDataGAN(System):
         latent: int = 64,
         width: int = 32,
         batch_size: int = 32,
-        lr_generator: float = 1e-3,
-        lr_critic: float = 2e-3,
-        policy: str = "translation,cutout",
+        lr_generator: float = 2e-3,
+        lr_critic: float = 4e-3,
+        policy: str = "translation",
         half_life: float = 2000,
         lecam: float = 0.0,
         gamma: float = 0.0,

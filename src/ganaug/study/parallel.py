@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,7 +47,8 @@ def numbered(i: int, function: Callable, data: Any, job: Any, rest: Sequence[Any
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # advice on too few images, which the report gives too
             return i, function(data, job, *rest)
     finally:
         torch.set_num_threads(before)

@@ -7,7 +7,6 @@ import json
 import platform
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,9 +185,7 @@ class Study:
         """A function that runs jobs of one kind on the workers, in order of the jobs."""
 
         def go(what: str, function: Callable, jobs: Sequence[Any], *rest: Any) -> list:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                return run_all(function, data, jobs, rest, self.workers, self.backend, what, log)
+            return run_all(function, data, jobs, rest, self.workers, self.backend, what, log)
 
         return lambda what, function, jobs, *rest: go(what, function, jobs, *(rest or (self.learner, cache)))
 

@@ -94,3 +94,11 @@ def test_every_image_and_every_call_has_its_own_draw():
     first = diffaugment(x)
     assert len({tuple(image.flatten().tolist()) for image in first}) == 8
     assert not torch.equal(first, diffaugment(x))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_images_of_a_group_share_their_draw_and_groups_do_not(name):
+    x = torch.rand(1, 3, 16, 16).expand(7, 3, 16, 16)
+    made = OPERATIONS[name](x, 2)
+    assert all(torch.equal(made[i], made[i + 1]) for i in (0, 2, 4))
+    assert not all(torch.equal(made[0], made[i]) for i in (2, 4, 6))

@@ -10,17 +10,28 @@ from ganaug.study.arms import Arm
 
 
 def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
-    """One sentence on the arms that were asked about, each against its own baseline at the largest size."""
-    asked = asked_about(verdicts, arms)
+    """One sentence on the rules and on each arm asked about, against its own baseline at the largest size."""
+    asked = [*verdicts_on_rules(verdicts)[-1:], *asked_about(verdicts, arms)]
     if not asked:
         return "Only the baselines were compared."
+    return listed([claim(v, verdicts) for v in asked]) + "."
+
+
+def claim(v: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """One verdict as part of a sentence."""
     said = {"helps": "helps", "harms": "harms", "no material difference": "makes no material difference"}
-    parts = [
-        f"{v['arm']} {said.get(v['verdict'], 'is undecided')} ({signed(v['effect'])} points against {v['against']}"
-        + (f"; failed in {v['failed']} of {v['repeats']} repeats)" if v["failed"] else ")")
-        for v in asked
-    ]
-    return listed(parts) + "."
+    facts = [f"{signed(v['effect'])} points against {v['against']}"]
+    if v["verdict"] == "helps" and behind_rules(v["arm"], verdicts):
+        facts.append("less than the rules do")
+    if v["failed"]:
+        facts.append(f"failed in {v['failed']} of {v['repeats']} repeats")
+    verb = said.get(v["verdict"], "is undecided")
+    return f"{v['arm']} {verb} ({'; '.join(facts)})"
+
+
+def verdicts_on_rules(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What was found on the rules against no augmentation, smallest training size first."""
+    return [v for v in verdicts if v["arm"] == "rules" and v["against"] == "none"]
 
 
 def asked_about(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> list[Mapping[str, Any]]:
@@ -72,7 +83,7 @@ def behind_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> bool:
 
 def on_rules(verdicts: Sequence[Mapping[str, Any]]) -> str:
     """Whether plain rule-based augmentation pays."""
-    rules = [v for v in verdicts if v["arm"] == "rules" and v["against"] == "none"]
+    rules = verdicts_on_rules(verdicts)
     if not rules:
         return ""
     verdict, effect = rules[-1]["verdict"], signed(rules[-1]["effect"])

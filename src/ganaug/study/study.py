@@ -185,9 +185,10 @@ class Study:
         """A function that runs jobs of one kind on the workers, in order of the jobs."""
 
         def go(what: str, function: Callable, jobs: Sequence[Any], *rest: Any) -> list:
-            return run_all(function, data, jobs, rest, self.workers, self.backend, what, log)
+            given = rest or (self.learner, cache)
+            return run_all(function, data, jobs, given, self.workers, self.backend, what, log)
 
-        return lambda what, function, jobs, *rest: go(what, function, jobs, *(rest or (self.learner, cache)))
+        return go
 
     def saturated(self, data: ImageSet, go: Callable[..., list]) -> dict:
         """The length for all arms and the strength of the rules, found on the training fold."""

@@ -121,7 +121,7 @@ def standing_statistics(generator: nn.Module, *reference: Tensor) -> Iterator[No
         device = reference[0].device
         norm.running_mean = torch.zeros(norm.num_features, device=device)
         norm.running_var = torch.ones(norm.num_features, device=device)
-        norm.momentum, norm.training = 1.0, True
+        norm.track_running_stats, norm.momentum, norm.training = True, 1.0, True
     try:
         generator(*reference)
         for norm in norms:
@@ -129,4 +129,5 @@ def standing_statistics(generator: nn.Module, *reference: Tensor) -> Iterator[No
         yield
     finally:
         for norm in norms:
-            norm.running_mean, norm.running_var, norm.momentum, norm.training = None, None, 0.1, False
+            norm.running_mean = norm.running_var = None
+            norm.track_running_stats, norm.momentum, norm.training = False, 0.1, False

@@ -12,7 +12,7 @@ Labels: hard, the class of both parents.
 Deviations: the perceptual loss is L1 on the levels of a Laplacian pyramid, not on features of a network trained on
 other images, so no further data enter; the last layer is tanh, for images in [-1, 1]; Adam's moments are kept between
 epochs; no noise beside the latent (the authors' default too); only training images have points.
-Cost: preset small at 28 px, batch 32: about 10 ms a step on one core.
+Cost: preset small at 28 px, batch 32: about 20 ms a step on one core.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class GLICO(System):
         can=("sample",),
         parents=("nearer", "farther"),
         min_rows=2,
-        cost="10 ms a step at 28 px, batch 32, preset small, one core",
+        cost="20 ms a step at 28 px, batch 32, preset small, one core",
         deviations=(
             "perceptual loss on a Laplacian pyramid instead of pretrained features",
             "tanh instead of sigmoid, Adam's moments kept between epochs",

@@ -150,3 +150,14 @@ def test_a_task_comes_back(monkeypatch):
     back = from_plain(plain(Joint(task=Classifier(lr=0.25), features=torch.nn.Identity())))
     assert back.task.lr == 0.25
     assert back.features is None
+
+
+def test_resuming_a_finished_run_leaves_the_file_as_it_was(tmp_path):
+    import ganaug
+    from ganaug.data.embedded import digits
+
+    run = {"budget": 6, "seed": 3, "run": tmp_path / "run"}
+    ganaug.make("low_data_gan", preset="tiny").fit(digits(), **run)
+    before = (tmp_path / "run" / "state.safetensors").read_bytes()
+    ganaug.make("low_data_gan", preset="tiny").fit(digits(), **run, resume=True)
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == before

@@ -1,5 +1,6 @@
 """BAGAN: autoencoder, switch, class Gaussians, one head of K + 1 classes."""
 
+import numpy as np
 import pytest
 import torch
 from judges import agreement, few_digits, weights
@@ -7,6 +8,8 @@ from judges import agreement, few_digits, weights
 import ganaug
 from ganaug.core.seeding import seeded
 from ganaug.data.splits import few_shot
+
+NETWORKS = ("encoder", "to_latent", "gen", "critic", "head")
 
 
 def skewed():
@@ -19,14 +22,17 @@ def fitted(steps, train=None, **params):
 
 
 def test_first_stage_moves_the_autoencoder_only_and_uses_no_labels():
-    start, later = fitted(0), fitted(4, skewed())
-    blind = ganaug.make("bagan", preset="tiny")
-    blind.fit(skewed(), budget=4, seed=1)
-    half = ganaug.make("bagan", preset="tiny")
-    half.stages = (1.0, 1e-9)
-    half.fit(skewed(), budget=10, seed=1)
-    assert not torch.equal(weights(start.encoder), weights(half.encoder))
-    assert later.switched_
+    def first_stage(train, steps):
+        system = ganaug.make("bagan", preset="tiny")
+        system.stages = (1.0,)
+        return system.fit(train, budget=steps, seed=1)
+
+    train = skewed()
+    start, end = first_stage(train, 0), first_stage(train, 10)
+    moved = {name: not torch.equal(weights(getattr(start, name)), weights(getattr(end, name))) for name in NETWORKS}
+    assert moved == {"encoder": True, "to_latent": True, "gen": True, "critic": False, "head": False}
+    other = first_stage(train.but(label=np.roll(train.label, 7)), 10)
+    assert torch.equal(weights(end.gen), weights(other.gen))
 
 
 def test_critic_equals_the_encoder_at_the_switch_and_the_decoder_stays_the_generator():
@@ -69,6 +75,13 @@ def test_generated_images_are_class_k_for_the_critic_and_their_own_class_for_the
     assert critic_labels[8:].tolist() == [4, 4]
     assert generator_shape == (10, 5)
     assert int(generator_labels.max()) < 4
+
+
+def test_unlabelled_images_serve_the_autoencoder_only():
+    train = skewed()
+    system = fitted(6, train.but(label=np.where(np.arange(len(train)) % 2, train.label, -1)))
+    assert torch.isfinite(weights(system.critic)).all()
+    assert torch.isfinite(system.sample(per_class=2).images()).all()
 
 
 @pytest.fixture(scope="module")

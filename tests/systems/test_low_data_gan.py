@@ -1,10 +1,12 @@
 """Small-set GAN: routing, the average generator, and that it learns its classes."""
 
+import numpy as np
 import torch
 from judges import agreement, few_digits, weights
 
 import ganaug
 from ganaug.core.seeding import seeded
+from ganaug.systems.low_data.low_data_gan import PairCritic, class_pairs
 
 
 def fitted(steps, train=None, **params):
@@ -64,3 +66,42 @@ def test_a_short_run_learns_the_classes():
     after = agreement(fitted(400, train, **params).sample(per_class=50, seed=2))
     assert before < 0.4
     assert after > before + 0.3
+
+
+def test_rows_come_in_pairs_of_two_images_of_one_class_and_classes_equally_often():
+    train = few_digits(n=6, classes=3)
+    skewed = train.select(np.concatenate([np.flatnonzero(train.label != 2), np.flatnonzero(train.label == 2)[:1]]))
+    rows = torch.cat([class_pairs(skewed, 30, 0, t) for t in range(40)]).view(-1, 2).numpy()
+    label = skewed.label[rows]
+    assert (label[:, 0] == label[:, 1]).all()
+    assert (rows[:, 0] == rows[:, 1]).tolist() == (label[:, 0] == 2).tolist()  # only a class of one repeats its image
+    assert np.bincount(label[:, 0]).min() > 150  # of 600 pairs
+
+
+def test_critic_tells_pairs_by_the_spread_of_their_features():
+    train = few_digits(n=6, classes=3)
+    with seeded(0, "critic"):
+        critic = PairCritic(train.spec, 8).eval()
+    one, other = train.images([0, 6]), train.images([1, 7])
+    labels = torch.zeros(4, dtype=torch.long)
+    with torch.no_grad():
+        pairs = critic(torch.stack([one[0], other[0], one[1], other[1]]), labels)
+        same = critic(torch.stack([one[0], one[0], one[1], one[1]]), labels)
+        swapped = critic(torch.stack([other[0], one[0], one[1], other[1]]), labels)
+    assert (pairs[[0, 2]] - same[[0, 2]]).abs().min() > 1e-5  # the same image, in other company
+    torch.testing.assert_close(swapped[:2], pairs[:2].flip(0))
+    torch.testing.assert_close(swapped[2:], pairs[2:])
+
+
+def test_pairs_keep_a_class_from_shrinking_to_one_image(monkeypatch):
+    train = few_digits(n=10, classes=3)
+    params = {"width": 16, "batch_size": 16}
+    with_pairs = spread(fitted(300, train, **params))
+    monkeypatch.setattr(PairCritic, "forward", lambda self, x, y: self.head(self.trunk(x).repeat(1, 2), y))
+    assert with_pairs > 1.5 * spread(fitted(300, train, **params))
+
+
+def spread(system):
+    """Mean distance of generated images of one class."""
+    made = system.sample(per_class=30, seed=2)
+    return np.mean([torch.pdist(made.images(made.label == k).flatten(1)).mean() for k in range(3)])

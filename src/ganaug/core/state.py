@@ -28,9 +28,12 @@ Packed = tuple[dict[str, Tensor], Any]
 
 
 def stateful(system: Any) -> dict[str, Any]:
-    """The attributes that are state, by name: everything learned, no hyperparameters, no data."""
+    """The attributes that are state, sorted by name: everything learned, no hyperparameters, no data.
+
+    Sorted, because a resumed system got its attributes in another order and its file must be the same.
+    """
     skipped = {*system.get_params(deep=False), *GIVEN}
-    return {k: v for k, v in vars(system).items() if k not in skipped and is_state(k, v)}
+    return {k: v for k, v in sorted(vars(system).items()) if k not in skipped and is_state(k, v)}
 
 
 def is_state(name: str, value: Any) -> bool:

@@ -166,13 +166,14 @@ class BAGAN(System):
         return torch.randint(len(self.spec.classes), (n,))
 
     def critic_loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of K + 1 classes on real images with their labels and generated ones as class K."""
+        """Cross-entropy of K + 1 classes on labelled real images and on generated ones, which are class K."""
         n = self.fakes(batch)
         with torch.no_grad():
             fake = self.gen(self.prior(self.any_class(n)))
-        logits = self.head(self.critic(torch.cat([batch.image, fake])))
+        known = batch.label >= 0
+        logits = self.head(self.critic(torch.cat([batch.image[known], fake])))
         generated = torch.full((n,), len(self.spec.classes))
-        return F.cross_entropy(logits, torch.cat([batch.label, generated]))
+        return F.cross_entropy(logits, torch.cat([batch.label[known], generated]))
 
     def generate(self, want: Batch) -> Batch:
         return want.but(image=self.gen(self.prior(want.label)))

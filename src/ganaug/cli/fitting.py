@@ -41,10 +41,6 @@ def fit(
     train = options.loaded(data, size, fit, unlabelled)
     with progress.training(f"fitting {id}") as log:
         model.fit(train, budget=asked, seed=seed, run=out, resume=resume, log=log)
-    if not (out / "run.json").is_file():
-        raise ganaug.InputError(
-            f"{out} holds a run for each class and none of the whole: sample from {out}/part-0 and so on."
-        )
     show.result(
         {"system": id, "run": str(out), **model.fitted_},
         f"fitted {id} in {model.fitted_['steps']} steps; the run is in {out}",

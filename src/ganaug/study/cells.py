@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -133,8 +133,3 @@ def permuted(made: ImageSet, seed: int) -> ImageSet:
 def as_baseline(cell: dict, baseline: dict, status: str, note: str) -> dict:
     """A failed cell with the score of its baseline."""
     return {**baseline, "arm": cell["arm"], "status": status, "note": note, "seconds": cell.get("seconds", 0.0)}
-
-
-def without_placebo(arm: Arm) -> Arm:
-    """The arm that a placebo is a placebo of."""
-    return replace(arm, name=arm.name.removeprefix("placebo:"), permuted=False)

@@ -81,7 +81,7 @@ class StridedTrunk(nn.Module):
     """Images [B, C, H, W] -> features [B, D]: pairs of 3x3 convolutions of stride 2 and 1, LeakyReLU, dropout.
 
     Widths double with each convolution from `width` up to `most * width`; a pair for each halving until the shorter
-    side is about `least` px. `out` is D. The critic of AC-GAN and the encoder and critic of BAGAN.
+    side is about `least` px. `out` is D. The encoder and critic of BAGAN.
     """
 
     def __init__(

@@ -28,23 +28,25 @@ class Network(nn.Module):
 
 
 def small(channels: int, outputs: int, size: tuple[int, int]) -> Network:
-    """Five to nine 3x3 convolutions with batch norm: two for each halving of the image, then the global mean.
+    """Two 3x3 convolutions with batch norm a stage, max-pooling between stages, a 4x4 grid of means, dropout.
 
-    Widths 16, 32, 64, 128 from the first to the last stage; two halvings at 8 to 31 px, three from 32 px, four from
-    64 px. About 20 ms an update of 64 images at 28 px on one core.
+    Widths 16, 32, 64, 128; three stages at 8 to 31 px, four from 32 px, five from 64 px. The grid keeps where things
+    are: with ten MNIST images a class and no augmentation, one global mean scored 82 % and this 90 %, strided
+    convolutions with a global mean 59 %. About 12 ms an update of 32 images at 28 px on one core.
     """
-    halvings = 2 + (min(size) >= 32) + (min(size) >= 64)
-    widths = [16 * 2 ** min(i, 3) for i in range(halvings + 1)]
-    layers = block(channels, widths[0], 1)
-    for a, b in pairwise(widths):
-        layers += block(a, b, 2) + block(b, b, 1)
-    trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Network(trunk, widths[-1], outputs)
+    pools = 2 + (min(size) >= 32) + (min(size) >= 64)
+    widths = [channels, *(16 * 2 ** min(i, 3) for i in range(pools + 1))]
+    layers: list[nn.Module] = []
+    for i, (a, b) in enumerate(pairwise(widths)):
+        layers += [nn.MaxPool2d(2)] * (i > 0) + block(a, b) + block(b, b)
+    height, width = (min(4, side // 2**pools) for side in size)
+    trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d((height, width)), nn.Flatten(), nn.Dropout(0.5))
+    return Network(trunk, widths[-1] * height * width, outputs)
 
 
-def block(a: int, b: int, stride: int) -> list[nn.Module]:
+def block(a: int, b: int) -> list[nn.Module]:
     """Convolution, batch norm, ReLU."""
-    return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+    return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
 
 
 def torchvision_network(name: str, channels: int, outputs: int, size: tuple[int, int]) -> Network:

@@ -150,6 +150,19 @@ class Peeking(System):
         train.rows_of([int(digits().in_fold("test")[0])])
 
 
+class Noting(System):
+    """A system that writes down what it was given to learn from, and then fails."""
+
+    CARD = ganaug.make("smote").CARD
+
+    def __init__(self, seen=None):
+        self.seen = seen
+
+    def prepare(self, train):
+        self.seen.append(train)
+        raise RuntimeError("noted")
+
+
 def test_system_that_reaches_for_the_test_fold_stops_the_study(monkeypatch, tmp_path):
     monkeypatch.setattr(generate, "system_of", lambda recipe: Peeking())
     with pytest.raises(FoldError, match="not in the training fold"):
@@ -164,6 +177,27 @@ def test_folder_arm_with_test_images_is_refused_by_name(tmp_path):
         quick(arms=[f"folder:{tmp_path / 'made'}"]).run(data, tmp_path / "out")
     assert ".png" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_pool_that_holds_test_images_is_refused_by_number(tmp_path):
+    data = digits()
+    stolen = data.select(np.concatenate([data.in_fold("train")[:20], data.in_fold("test")[:2]]))
+    pool = stolen.but(fold=None, label=None, classes=())
+    with pytest.raises(InputError, match="hold 2 test images: image 20, image 21"):
+        quick(arms=["smote"]).run(data.but(others={"unlabelled": pool}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_rest_of_the_training_fold_is_offered_without_labels_and_without_test_rows(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(generate, "system_of", lambda recipe: Noting(seen))
+    quick(arms=["smote"], offer_rest=True, repeats=1).run(digits(), tmp_path / "out")
+    train, test = digits().in_fold("train"), digits().in_fold("test")
+    pool = seen[0].others["unlabelled"]
+    assert pool.label is None
+    assert len(pool) == len(train) - 50
+    assert not np.isin(pool.index, test).any()
+    assert not np.isin(pool.index, seen[0].index).any()
 
 
 def test_folder_arm_runs_on_images_of_another_tool(tmp_path):

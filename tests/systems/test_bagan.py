@@ -84,6 +84,24 @@ def test_unlabelled_images_serve_the_autoencoder_only():
     assert torch.isfinite(system.sample(per_class=2).images()).all()
 
 
+def test_pool_beside_the_training_set_reaches_the_autoencoder_and_nothing_else():
+    pool = skewed().but(label=None, others={})
+    system = fitted(6, skewed().but(others={"unlabelled": pool}))
+    system.train = skewed().but(others={"unlabelled": pool})
+    with seeded(0, "draw"):
+        batch = system.draw(system.train, torch.arange(5))
+    assert batch.pair["unlabelled"].image.shape == batch.image.shape
+    seen = []
+    system.encoder.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
+    system.critic.register_forward_hook(lambda module, given, made: seen.append(-len(given[0])))
+    with seeded(0, "step"):
+        system.step(batch, 0)
+        system.step(batch, 5)
+    assert seen[0] == 10  # the batch and as many of the pool
+    assert all(n < 0 for n in seen[1:])
+    assert abs(seen[1]) == 5 + system.fakes(batch)  # the critic sees labelled images and generated ones
+
+
 @pytest.fixture(scope="module")
 def trained():
     return fitted(500, width=32, trunk_width=8, batch_size=16, lr_autoencoder=2e-3, latent=32, dropout=0.1)

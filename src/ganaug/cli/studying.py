@@ -12,7 +12,7 @@ import typer
 
 import ganaug
 from ganaug.cli import options, progress, show
-from ganaug.cli.options import Data, Fit, Fitting, Json, Out, Seed, Size, Texts, Unlabelled
+from ganaug.cli.options import Data, Fit, Fitting, Json, Out, Seed, Size, Texts
 
 if TYPE_CHECKING:
     from ganaug import ImageSet, Study
@@ -69,7 +69,14 @@ def study(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped study.")] = False,
     size: Size = None,
     fit: Fitting = Fit.resize,
-    unlabelled: Unlabelled = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="More images, without labels; 'rest' takes the training images that --shots or --cut leave out.",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -84,12 +91,13 @@ def study(
         steps=length,
         generator_steps=generator_steps,
         cut=options.counts("--cut", cut) or None,
+        offer_rest=unlabelled == "rest",
         leave_out=without or [],
         workers=workers,
         backend=backend,
         command=command(),
     )
-    given = options.loaded(data, size, fit, unlabelled)
+    given = options.loaded(data, size, fit, None if unlabelled == "rest" else unlabelled)
     if export_folds is not None and not (resume and export_folds.exists()):
         asked.export_folds(given, export_folds)
     judge(asked, given, out, resume, json)

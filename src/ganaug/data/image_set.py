@@ -19,9 +19,9 @@ from ganaug.data.spec import Spec
 
 COLUMNS = (
     *("label", "soft_label", "mask", "valid", "instances", "boxes", "keypoints", "depth", "attributes"),
-    *("identity", "camera", "domain", "group", "fold", "index", "parents", "origin"),
+    *("identity", "camera", "query", "domain", "group", "fold", "index", "parents", "origin"),
 )
-NOT_A_FIELD = ("index", "fold", "origin", "parents", "group")
+NOT_A_FIELD = ("index", "fold", "query", "origin", "parents", "group")
 FOLDS = ("train", "val", "test")
 
 
@@ -48,6 +48,7 @@ class ImageSet:
     attributes: np.ndarray | None = None
     identity: np.ndarray | None = None
     camera: np.ndarray | None = None
+    query: np.ndarray | None = None  # bool [N]: this test image asks; False: it is searched (retrieval)
     domain: np.ndarray | None = None
     group: np.ndarray | None = None
     fold: np.ndarray | None = None

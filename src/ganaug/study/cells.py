@@ -79,7 +79,7 @@ def score_facts(scored: Scores) -> dict:
 
 def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> tuple[Scores, int]:
     """(scores, updates of the recogniser): the same for two-stage and joint arms from the outside."""
-    view, test = training_view(data, job.fold.train), data.select(job.fold.test)
+    view, test = training_view(data, job.fold.train, job.fold.offered), data.select(job.fold.test)
     transforms = fitted_transforms(job.arm, job.rules, view)
     if job.arm.joint:
         return joint(view, test, job, learner, transforms)

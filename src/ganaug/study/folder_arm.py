@@ -37,6 +37,23 @@ def refuse_test_copies(
                 )
 
 
+def refuse_pool_copies(data: ImageSet, folds: Sequence[Fold]) -> None:
+    """InputError that names the images of the unlabelled pool which are test images, pixel for pixel.
+
+    Only equal pixels count: a large pool of real images has look-alikes of test images by nature.
+    """
+    pool = data.others.get("unlabelled")
+    if pool is None:
+        return
+    test = {data.image.at(int(row)).tobytes() for row in np.unique(np.concatenate([f.test for f in folds]))}
+    copies = [name_of(pool, row) for row in range(len(pool)) if pool.image.at(row).tobytes() in test]
+    if copies:
+        raise InputError(
+            f"the unlabelled images hold {len(copies)} test images: {', '.join(copies[:5])}; "
+            "remove them, because nothing that trains may see a test image."
+        )
+
+
 def copied_names(made: ImageSet, data: ImageSet, rows: Fold) -> list[str]:
     """Names of the images that copy a test image more closely than any training image does.
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,12 +20,16 @@ TEST_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows of one repeat: `train` for the arm, `pool` the rest of the training fold, `test` for the scores only."""
+    """Rows of one repeat: `train` for the arm, `pool` the rest of the training fold, `test` for the scores only.
+
+    `offered` are the rows of the pool that systems may use without their labels: none unless the study says so.
+    """
 
     train: np.ndarray
     pool: np.ndarray
     test: np.ndarray
     seed: int
+    offered: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def regime_of(data: ImageSet) -> Regime:
@@ -61,13 +65,15 @@ def fold(
     return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
 
 
-def training_view(data: ImageSet, rows: np.ndarray) -> TrainView:
-    """The only data a system sees in a repeat: the training rows, with the unlabelled ones as a pool beside them."""
+def training_view(data: ImageSet, rows: np.ndarray, offered: np.ndarray | None = None) -> TrainView:
+    """The only data a system sees in a repeat: the training rows, with a pool of unlabelled ones beside them.
+
+    The pool is what the user gave, else the rows of unknown label outside the test fold and the `offered` ones.
+    """
     view = TrainView.of(data.but(fold=None), rows)
     assert data.label is not None
-    held_out = np.zeros(len(data), bool)
-    held_out[data.in_fold("test")] = True
-    unknown = np.flatnonzero((data.label < 0) & ~held_out)
+    unknown = np.setdiff1d(np.flatnonzero(data.label < 0), data.in_fold("test"))
+    unknown = unknown if offered is None else np.union1d(unknown, offered)
     if len(unknown) and "unlabelled" not in view.others:
         pool = data.select(unknown).but(fold=None, label=None, others={})
         return view.but(others={**view.others, "unlabelled": pool})  # type: ignore[return-value]

@@ -55,6 +55,7 @@ class GeneratorJob:
             "repeat": self.repeat,
             "steps": self.steps,
             "seed": self.fold.seed,
+            "offered": len(self.fold.offered),
         }
 
 
@@ -94,7 +95,7 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
 
 def make_images(data: ImageSet, job: GeneratorJob) -> tuple[ImageSet, int]:
     """Fit and sample; the system sees the training view and nothing else."""
-    view = training_view(data, job.fold.train)
+    view = training_view(data, job.fold.train, job.fold.offered)
     if job.recipe.system == "folder":
         return folder_images(data, job), 0
     system = system_of(job.recipe)

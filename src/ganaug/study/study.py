@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ganaug.study import results, saturate
 from ganaug.study.arms import Arm, choose, parse_arm, with_controls
 from ganaug.study.cache import Cache
 from ganaug.study.cells import LearnerJob, as_baseline, run_learner
-from ganaug.study.folder_arm import refuse_test_copies
+from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
 from ganaug.study.folds import Fold, fold, regime_of, training_view
 from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
 from ganaug.study.parallel import run_all
@@ -65,6 +65,7 @@ class Study:
     steps : updates of the classifier for every arm; None trains until the baseline stops improving.
     generator_steps : training steps of each generator (default 1,000).
     cut : class name -> number of training images to keep, another draw a repeat.
+    offer_rest : give systems the training rows that `shots` or `cut` leave out, without their labels.
     leave_out : controls to switch off by name: none, rules, duplicate, placebo.
     workers, backend : joblib's; one thread a worker.
 
@@ -81,6 +82,7 @@ class Study:
     steps: int | None = None
     generator_steps: int | None = None
     cut: Mapping[str, int] | None = None
+    offer_rest: bool = False
     leave_out: Sequence[str] = ()
     workers: int = 1
     backend: str = "loky"
@@ -104,7 +106,8 @@ class Study:
 
     def fold(self, data: ImageSet, shots: int | None, repeat: int) -> Fold:
         """The rows of one repeat."""
-        return fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut)
+        found = fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut)
+        return replace(found, offered=found.pool) if self.offer_rest else found
 
     def plan(self, data: ImageSet) -> list[Arm]:
         """Every arm with its controls, after checking that the data and the arms fit together."""
@@ -147,6 +150,7 @@ class Study:
         started, folder = time.time(), Path(folder)
         arms = self.plan(data)
         refuse_test_copies(arms, data, self.sizes, self.repeats, self.fold)
+        refuse_pool_copies(data, [self.fold(data, self.sizes[0], repeat) for repeat in range(self.repeats)])
         fingerprint = data.fingerprint()
         self.claim(folder, fingerprint, resume)
         cache = Cache(folder, json.dumps([fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]))

@@ -4,7 +4,7 @@
 Giovanni Mariani, Florian Scheidegger, Roxana Istrate, Costas Bekas, Cristiano Malossi, "BAGAN: Data Augmentation with
 Balancing GAN", 2018, arXiv 1803.09655.
 
-An autoencoder learns from all images, labels unused. Its decoder then becomes the generator and its encoder the
+An autoencoder learns from all images, labels unused, so a pool of unlabelled images serves it too. Its decoder then becomes the generator and its encoder the
 critic; latents of each class are drawn from a Gaussian fitted once to the encoder's outputs of that class. The critic
 has one head of K + 1 outputs, the classes and "generated", so that naming a class and seeing through a fake never pull
 in different directions, which is what starves small classes in AC-GAN.
@@ -25,6 +25,7 @@ from torch.optim import Adam
 from ganaug.core.card import Card
 from ganaug.core.system import Losses, System
 from ganaug.data.batch import Batch
+from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.nets.conditional import StridedTrunk
@@ -130,9 +131,17 @@ class BAGAN(System):
             spec.channels, *spec.size, width=self.trunk_width, most=8, least=8, slope=0.3, dropout=self.dropout
         )
 
+    def draw(self, data: ImageSet, rows: Tensor) -> Batch:
+        """The rows, and as many of the unlabelled pool where there is one: the autoencoder needs no labels."""
+        batch, pool = data.batch(rows), data.others.get("unlabelled")
+        if pool is None:
+            return batch
+        return batch.but(pair={"unlabelled": pool.batch(torch.randint(len(pool), (len(rows),)))})
+
     def step(self, batch: Batch, t: int) -> Losses:
         if self.stage(t)[0] == 0:
-            reconstruction = F.mse_loss(self.gen(self.to_latent(self.encoder(batch.image))), batch.image)
+            images = torch.cat([batch.image, *(more.image for more in batch.pair.values())])
+            reconstruction = F.mse_loss(self.gen(self.to_latent(self.encoder(images))), images)
             self.update(reconstruction, self.opt_auto)
             return {"reconstruction": reconstruction}
         if not self.switched_:

@@ -4,10 +4,10 @@
 Giovanni Mariani, Florian Scheidegger, Roxana Istrate, Costas Bekas, Cristiano Malossi, "BAGAN: Data Augmentation with
 Balancing GAN", 2018, arXiv 1803.09655.
 
-An autoencoder learns from all images, labels unused, so a pool of unlabelled images serves it too. Its decoder then becomes the generator and its encoder the
-critic; latents of each class are drawn from a Gaussian fitted once to the encoder's outputs of that class. The critic
-has one head of K + 1 outputs, the classes and "generated", so that naming a class and seeing through a fake never pull
-in different directions, which is what starves small classes in AC-GAN.
+An autoencoder learns from all images, labels unused, so a pool of unlabelled images serves it too. Its decoder then
+becomes the generator and its encoder the critic; latents of each class are drawn from a Gaussian fitted once to the
+encoder's outputs of that class. The critic has one head of K + 1 outputs, the classes and "generated", so that naming
+a class and seeing through a fake never pull in different directions, which is what starves small classes in AC-GAN.
 
 Labels: hard, the class that was asked for.
 Deviations: a class covariance of any rank is sampled through its eigenvectors, so classes of a few images work; preset

@@ -35,8 +35,9 @@ FACTS = (  # card keyword, its heading on the page
 )
 USES = {  # what the card says the system can do, and the command that does it
     "sample": ("ganaug fit {id} DATA -o RUN", "ganaug sample RUN --per-class 100 -o OUT"),
-    "augment": ("ganaug augment {id} DATA -o OUT",),
     "model": ("ganaug fit {id} DATA -o RUN",),
+    "augment": ("ganaug augment {model} DATA -o OUT",),
+    "grid": ("ganaug augment {model} DATA --grid -o OUT",),
 }
 
 
@@ -77,9 +78,13 @@ def presets(entry: Any) -> str:
 
 def uses(entry: Any) -> str:
     """The commands that use this id; a DATA is anything that `ganaug.load` takes."""
-    lines = dict.fromkeys(line for ability in entry.card["can"] for line in USES.get(ability, ()))
-    lines |= dict.fromkeys(("ganaug study DATA --arm {id} -o OUT",)) if lines else {}
-    body = "\n".join(line.format(id=entry.id) for line in (*lines, "ganaug show {id}"))
+    able = [commands for ability, commands in USES.items() if ability in entry.card["can"]]
+    lines = dict.fromkeys(line for commands in able for line in commands)
+    tasks = entry.card.get("task", ("classification",))
+    task = "" if "classification" in tasks else f" --task {tasks[0]}"
+    lines |= dict.fromkeys((f"ganaug study DATA{task} --arm {{id}} -o OUT",)) if lines or entry.kind == "recipe" else {}
+    model = entry.id if entry.kind == "transform" else "RUN"
+    body = "\n".join(line.format(id=entry.id, model=model) for line in (*lines, "ganaug show {id}"))
     return f"## Use\n\n```text\n{body}\n```"
 
 

@@ -29,6 +29,7 @@ _HOME = {
     "PerClass": "ganaug.core.combine",
     "PerImage": "ganaug.core.combine",
     "Classifier": "ganaug.tasks.classification",
+    "Reidentifier": "ganaug.tasks.reidentification",
     "Study": "ganaug.study.study",
     "evaluate": "ganaug.study.evaluate",
     "write_report": "ganaug.report.html",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from ganaug.study.inspect import inspect
     from ganaug.study.study import Study
     from ganaug.tasks.classification import Classifier
+    from ganaug.tasks.reidentification import Reidentifier
 
 
 def __getattr__(name: str) -> Any:

@@ -57,7 +57,7 @@ def test_study_passes_every_option_on(calls, ganaug_cli):
     assert options == {
         "arms": ["cutout", "rules+acgan"], "shots": [5, 10], "repeats": 3, "workers": 2, "backend": "ray", "seed": 4,
         "steps": 20, "generator_steps": 30, "margin": 0.02, "cut": {"a=b": 3}, "leave_out": ["duplicate"],
-        "task": "classification",
+        "task": "classification", "offer_rest": False,
     }  # fmt: skip
     data = ("photos", {"size": 8, "fit": "pad", "unlabelled": "pool"})
     assert exported == ("export", data, Path("folds"))

@@ -16,7 +16,7 @@ from ganaug.core.system import System
 from ganaug.data.batch import Batch
 
 KINDS = ("system", "baseline", "transform", "simulator", "recipe", "metric", "audit", "task", "protocol")
-CAN = {"sample": "generate", "augment": "vary", "model": "model"}
+CAN = {"sample": "generate", "augment": "vary", "model": "model", "grid": "combine"}
 FIELDS = tuple(Batch.__dataclass_fields__)
 
 

@@ -26,8 +26,10 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
 from ganaug.data.pixels import ArrayPixels, RaggedPixels
 from ganaug.data.scaling import Scaling
-from ganaug.data.write import FORMATS, write
+from ganaug.data.write import FORMATS as ALL_FORMATS
+from ganaug.data.write import write
 
+FORMATS = tuple(name for name in ALL_FORMATS if name != "market")  # which needs identities: test_identity_layouts
 NASTY = ("a/b", "..", "Gr öße", "train", "CON", "", "a.", ".a", "A", "a", "x\ny", "%61", "\u0000", "é", "e\u0301")
 ORIGIN = '{"system": "dcgan", "version": "0.1", "seed": 3, "index": %d, "label_policy": "hard"}'
 

@@ -87,12 +87,28 @@ def augment(
     size: Size = None,
     fit: Fitting = Fit.resize,
     unlabelled: Unlabelled = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Only a picture: six images combined with each other, in OUT/grid.png.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Make one variant of each training image of DATA; its test fold, where it has one, is left out."""
     given = options.loaded(data, size, fit, unlabelled)
+    if grid:
+        return draw_grid(fitted(model, given, seed), training_rows(given), out, seed, json)
     write(fitted(model, given, seed).augment(training_rows(given), seed=seed), out, format, json)
+
+
+def draw_grid(system: System, data: ImageSet, out: Path, seed: int, json: bool) -> None:
+    """Six images of different identities, where these are known, combined with each other."""
+    import numpy as np
+
+    rows = np.random.default_rng(seed).permutation(len(data))
+    if data.identity is not None:
+        rows = rows[np.sort(np.unique(data.identity[rows], return_index=True)[1])]
+    system.save_grid(data.select(rows[:6]), out / "grid.png")
+    show.result({"grid": str(out / "grid.png")}, f"wrote {out / 'grid.png'}", json)
 
 
 def budget(steps: int | None, minutes: float | None) -> Budget | None:
@@ -109,7 +125,10 @@ def fitted(model: str, data: ImageSet, seed: int) -> System:
     folder = Path(model)
     if (folder / "run.json").is_file() or (folder.exists() and model not in ganaug.catalogue()):
         return ganaug.restore(folder)
-    return ganaug.make(model, preset="small").fit(data, budget=0, seed=seed)
+    system = ganaug.make(model, preset="small")
+    if system.default_steps():
+        raise ganaug.InputError(f"{model} must be trained first: ganaug fit {model} DATA -o RUN, then augment RUN.")
+    return system.fit(data, budget=0, seed=seed)
 
 
 def training_rows(data: ImageSet) -> ImageSet:

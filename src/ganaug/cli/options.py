@@ -31,6 +31,7 @@ class Format(str, Enum):
     npz = "npz"
     csv = "csv"
     webdataset = "webdataset"
+    market = "market"
 
 
 def matching_ids(incomplete: str) -> list[str]:
@@ -55,7 +56,9 @@ Unlabelled = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="A new or empty folder.")]
-Form = Annotated[Format, typer.Option("--format", metavar="F", help="folder, npz, csv or webdataset.")]
+Form = Annotated[
+    Format, typer.Option("--format", metavar="F", help="folder, npz, csv, webdataset, or market for identities.")
+]
 
 
 def loaded(data: str, size: str | None, fit: Fit, unlabelled: str | None = None) -> ImageSet:

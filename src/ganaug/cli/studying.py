@@ -46,7 +46,7 @@ def study(
         list[int] | None, typer.Option(metavar="N", help="Training images a class; repeatable. Default: all.")
     ] = None,
     repeats: Annotated[int, typer.Option(help="Paired repeats; below 5 expect 'inconclusive'.")] = 5,
-    task: Annotated[str, typer.Option(help="What is trained downstream.")] = "classification",
+    task: Annotated[str, typer.Option(help="What is trained downstream: classification or reid.")] = "classification",
     margin: Annotated[float, typer.Option(help="The least difference that matters: 0.01 is one point.")] = 0.01,
     length: Annotated[
         int | None, typer.Option(metavar="N", help="Downstream updates. Default: until the baseline is saturated.")

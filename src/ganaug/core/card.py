@@ -13,9 +13,10 @@ class Card:
     """What is known about an id before its module is imported; every value is a literal in the source.
 
     `needs` names the fields a training set must have and `sets` the further sets ("b", "style"); `can` is what the
-    system offers: "sample", "augment", "model". `channels` is "any", or the numbers that are possible ("1, 3");
-    `sizes` the shortest and the longest side in pixels. `moves` names the spatial fields that are kept in step with the
-    pixels. `labels` is the default label policy, `shows` one falsifiable sentence that a mechanism test checks.
+    system offers: "sample", "augment", "model", "grid" (two images combined). `channels` is "any", or the numbers that
+    are possible ("1, 3"); `sizes` the shortest and the longest side in pixels. `moves` names the spatial fields that
+    are kept in step with the pixels. `labels` is the default label policy, `shows` one falsifiable sentence that a
+    mechanism test checks.
     """
 
     id: str

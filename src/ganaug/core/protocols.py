@@ -23,13 +23,15 @@ class Scores:
 
     `main` is the score that verdicts compare (a fraction, higher is better), `table` every score by name,
     `per_class` the recall of each class. `units` has one row a test unit, so that every score can be resampled:
-    `reduce(units)` gives the main score.
+    `reduce(units)` gives the main score. `shares` [rows of the test set] is what each test row adds: their mean is
+    the main score, NaN for rows that are no unit of it.
     """
 
     main: float
     table: Mapping[str, float]
     units: np.ndarray
     reduce: Callable[[np.ndarray], float]
+    shares: np.ndarray
     per_class: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -55,8 +57,13 @@ class Source(Protocol):
 
 
 class Learner(Protocol):
-    """A fixed downstream recipe. `network` gives an untrained model, `fit` a trained one."""
+    """A fixed downstream recipe. `network` gives an untrained model, `fit` a trained one.
 
+    `prepared` gives a set as the task sees it (re-identification turns classes into identities), and raises InputError
+    where the task can't be learnt from it.
+    """
+
+    def prepared(self, data: ImageSet) -> ImageSet: ...
     def network(self, spec: Spec, outputs: int | None = None) -> nn.Module: ...
     def fit(self, source: Source, budget: Budget, seed: int) -> Any: ...
     def score(self, model: Any, data: ImageSet) -> Scores: ...

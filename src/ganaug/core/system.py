@@ -20,6 +20,7 @@ from ganaug.core.requirements import check_requirements
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.picture import save_picture, tiled
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.spec import Spec
 from ganaug.data.view import TrainView
@@ -79,6 +80,10 @@ class System(BaseEstimator):
     def transform(self, batch: Batch) -> Batch:
         """Identity unless a study's arm sets another."""
         return batch
+
+    def combine(self, images: Tensor) -> Tensor:
+        """Images [n, C, H, W] combined with each other -> a table of (n + 1)^2 images, row by row, to look at."""
+        raise InputError(f"{self.CARD.id} has no grid: it does not combine two images.")
 
     def preview(self) -> ImageSet | None:
         """A picture of where the training stands: samples, or variants of the first training rows."""
@@ -220,6 +225,17 @@ class System(BaseEstimator):
         if isinstance(data, Batch):
             return sampling.varied(self, data, seed)
         return sampling.varied_set(self, data, seed)
+
+    def grid(self, data: ImageSet, n: int = 6) -> np.ndarray:
+        """The first n images of a set combined with each other, as a picture uint8 [H, W, 3]."""
+        sampling.refuse_unfitted(self)
+        with sampling.working(self, 0, "grid") as chosen:
+            table = self.combine(data.images(np.arange(min(n, len(data)))).to(chosen))
+        return tiled(table.permute(0, 2, 3, 1).cpu().numpy(), min(n, len(data)) + 1)
+
+    def save_grid(self, data: ImageSet, file: str | Path, n: int = 6) -> None:
+        """`grid` as a PNG."""
+        save_picture(Path(file), self.grid(data, n))
 
     def seen_classes(self) -> list[int]:
         """The class numbers that occurred in training."""

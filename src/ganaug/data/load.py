@@ -10,7 +10,7 @@ from pathlib import Path
 from ganaug.data.embedded import EMBEDDED
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.readers import arrays, class_folders, shards, tables
+from ganaug.data.readers import arrays, class_folders, identities, shards, tables
 from ganaug.data.sizes import Fit, as_size, resized_set
 
 Source = ImageSet | str | os.PathLike
@@ -22,6 +22,7 @@ LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (arrays.recognise, arrays.read),
     (shards.recognise, shards.read),
     (tables.recognise, tables.read),
+    (identities.recognise, identities.read),
     (class_folders.recognise, class_folders.read),
     (class_folders.recognise_flat, class_folders.read_flat),
 )
@@ -39,9 +40,11 @@ def load(
     """An image set from an ImageSet, an embedded name or a path.
 
     Paths: class folders (also below train/, val/, test/), `.npz` (also train.npz and test.npz in a folder), a CSV or
-    metadata.jsonl beside images, WebDataset tars, a plain folder of images. `size` (pixels, or height and width)
-    brings all images to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros. The images
-    of `unlabelled`, any such source, become `others["unlabelled"]`; labels there are dropped.
+    metadata.jsonl beside images, WebDataset tars, a plain folder of images, and the re-identification layouts of
+    `readers.identities` (Market-1501, MSMT17, VeRi and others), whose sets have identities instead of labels.
+    `size` (pixels, or height and width) brings all images to one size: `fit="resize"` squeezes them, `"pad"` keeps
+    their shape and adds zeros. The images of `unlabelled`, any such source, become `others["unlabelled"]`; labels
+    there are dropped.
 
     Raises InputError for everything that cannot be read, naming the file.
     """

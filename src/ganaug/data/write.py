@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`write`: a set as files, in four layouts that other tools know, each with a manifest that gives it back equal."""
+"""`write`: a set as files, in five layouts that other tools know, each with a manifest that gives it back equal."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.names import UNKNOWN, folder_names
 from ganaug.data.threads import in_threads
+from ganaug.data.write_identities import market_files
 
 CELLS = ("group", "identity", "camera", "domain")  # columns of labels.csv beside file, label and fold
 A_SHARD = 10_000  # images a tar
@@ -32,10 +33,11 @@ def write(data: ImageSet, folder: str | os.PathLike, format: str = "folder", *, 
     """Writes a set into a new or empty folder and returns its path; `load` of that folder gives an equal set.
 
     `format`: "folder" (class folders, below train/, val/ and test/ where the set states folds), "npz" (one
-    images.npz), "csv" (images/ and labels.csv) or "webdataset" (tars). Every format adds manifest.jsonl (a line an
-    image: file, label, columns, and the system, version, seed and label policy that made it) and ganaug.json (class
-    names, bands, scaling). Images are PNG or, for other kinds of numbers and bands, TIFF; both without loss. The
-    folder appears only when it is complete. Views and `others` are sets of their own: write them apart.
+    images.npz), "csv" (images/ and labels.csv), "webdataset" (tars) or, for sets with identities, "market"
+    (bounding_box_train/, query/ and bounding_box_test/). Every format adds manifest.jsonl (a line an image: file,
+    label, columns, and the system, version, seed and label policy that made it) and ganaug.json (class names, bands,
+    scaling). Images are PNG or, for other kinds of numbers and bands, TIFF; both without loss. The folder appears
+    only when it is complete. Views and `others` are sets of their own: write them apart.
 
     Raises InputError when the folder holds other content, when a layout cannot hold the set, and when the disk is
     full. `overwrite` replaces a folder that ganaug wrote, and no other.
@@ -88,6 +90,13 @@ def write_csv(data: ImageSet, folder: Path) -> list[str]:
         table = csv.DictWriter(out, ["file", *present], extrasaction="ignore")
         table.writeheader()
         table.writerows(manifest.record(data, row, file) for row, file in enumerate(files))
+    return files
+
+
+def write_market(data: ImageSet, folder: Path) -> list[str]:
+    """bounding_box_train/0002_c1s1_000451_00.png, and query/ and bounding_box_test/ where it has test images."""
+    files = market_files(data, suffix_of(data))
+    write_images(data, folder, files)
     return files
 
 
@@ -175,4 +184,5 @@ FORMATS: dict[str, Callable[[ImageSet, Path], list[str]]] = {
     "npz": write_npz,
     "csv": write_csv,
     "webdataset": write_webdataset,
+    "market": write_market,
 }

@@ -20,3 +20,26 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
     finally:
         for p in changed:
             p.requires_grad_(True)
+
+
+@contextmanager
+def looked_through(module: nn.Module) -> Iterator[None]:
+    """As `frozen`, and inside the network drops nothing out and normalises by the batch without remembering it.
+
+    What a deep copy in evaluation mode with batch statistics does, without the copy.
+    """
+    was = [(part, part.training) for part in module.modules()]
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    tracked = [norm.track_running_stats for norm in norms]
+    module.eval()
+    for norm in norms:
+        norm.train()
+        norm.track_running_stats = False
+    try:
+        with frozen(module):
+            yield
+    finally:
+        for norm, tracks in zip(norms, tracked, strict=True):
+            norm.track_running_stats = tracks
+        for part, training in was:
+            part.training = training

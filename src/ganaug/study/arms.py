@@ -82,7 +82,7 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
 def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Recipe], ...], joint: str) -> Arm:
     """An Arm with its kind and baseline."""
     for _, recipe in recipes:
-        if label_policy(recipe.labels).needs_logits and any(entry_of(t).card["on_batch"] for t in transforms):
+        if label_policy(recipe.labels).asks == "learner" and any(entry_of(t).card["on_batch"] for t in transforms):
             raise InputError(f"arm '{name}': label policy {recipe.labels} can't follow a transform that mixes images.")
     if recipes or joint:
         kind = "joint" if joint else "folder" if any(n.startswith("folder:") for n, _ in recipes) else "generated"
@@ -141,6 +141,8 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
             full["duplicate"] = Arm("duplicate", "control", "none", (), (("duplicate", plan),))
     full |= {arm.name: arm for arm in arms}
     for arm in generated:
+        if not any(label_policy(recipe.labels).needs_label for _, recipe in arm.recipes):
+            continue  # its images carry no labels that could be permuted
         placebo = replace(arm, name=f"placebo:{arm.name}", kind="placebo", permuted=True, why="labels permuted")
         full[placebo.name] = placebo
     dropped = {name for name in full if name in leave_out or (full[name].kind == "placebo" and "placebo" in leave_out)}

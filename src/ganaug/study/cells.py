@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganaug.core.card import Recipe
 from ganaug.core.catalogue import make
 from ganaug.core.loop import Budget
 from ganaug.core.protocols import Learner, Scores
@@ -19,11 +20,14 @@ from ganaug.core.system import System
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.view import TrainView
+from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import RULES, Arm
 from ganaug.study.cache import Cache
 from ganaug.study.folds import Fold, training_view
 from ganaug.study.generate import stored_images
-from ganaug.study.source import Generated, MixedSource
+from ganaug.study.source import Generated, source_for, taught
+
+GRID = 6  # test images whose structures and appearances a joint arm's picture combines
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache)
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.arm.name, "shots": job.shots, "repeat": job.repeat}
     try:
-        scored, updates = train_and_score(data, job, learner, cache)
-        facts |= score_facts(scored) | {"updates": updates, "status": "ok", "note": ""}
+        scored, told = train_and_score(data, job, learner, cache)
+        facts |= score_facts(scored) | told | {"status": "ok", "note": ""}
     except (FoldError, InputError):
         raise
     except Exception as error:
@@ -67,47 +71,63 @@ def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache)
 
 def score_facts(scored: Scores) -> dict:
     """Scores as JSON, with what each test unit adds to the main score."""
-    from ganaug.tasks.classification import contributions
-
     return {
         "score": scored.main,
         "scores": dict(scored.table),
         "per_class": dict(scored.per_class),
-        "units": [round(float(v), 9) for v in contributions(scored.units)],
+        "units": [None if np.isnan(v) else round(float(v), 9) for v in scored.shares],
     }
 
 
-def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> tuple[Scores, int]:
-    """(scores, updates of the recogniser): the same for two-stage and joint arms from the outside."""
+def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> tuple[Scores, dict]:
+    """(scores, facts with the updates of the recogniser): two-stage and joint arms look the same from outside."""
     view, test = training_view(data, job.fold.train, job.fold.offered), data.select(job.fold.test)
     transforms = fitted_transforms(job.arm, job.rules, view)
     if job.arm.joint:
-        return joint(view, test, job, learner, transforms)
-    images = [stored_images(cache.images(key), data.classes, data.scaling) for key in job.images]
+        return joint(view, test, job, learner, transforms, cache)
+    images = [stored_images(cache.images(key), view.classes, data.scaling) for key in job.images]
     generated = [
-        Generated(permuted(made, job.fold.seed) if job.arm.permuted else made, recipe)
+        Generated(labelled(made, recipe, job, learner, view), recipe)
         for made, (_, recipe) in zip(images, job.arm.recipes, strict=True)
         if len(made)
     ]
-    size = getattr(learner, "batch_size", 32)
-    source = MixedSource(view, generated, transforms, batch_size=size, steps=job.steps, seed=job.fold.seed)
+    source = source_for(learner, view, generated, transforms, job.steps, job.fold.seed)
     model = learner.fit(source, Budget(job.steps), job.fold.seed)
-    return learner.score(model, test), job.steps
+    return learner.score(model, test), {"updates": job.steps}
+
+
+def labelled(made: ImageSet, recipe: Recipe, job: LearnerJob, learner: Learner, view: TrainView) -> ImageSet:
+    """Generated images as the arm labels them: permuted for a placebo, by a teacher of the real images where asked."""
+    if job.arm.permuted:
+        return permuted(made, job.fold.seed)
+    policy = label_policy(recipe.labels)
+    if policy.asks != "teacher":
+        return made
+    alone = source_for(learner, view, [], [], job.steps, job.fold.seed)
+    return taught(made, policy, learner.fit(alone, Budget(job.steps), job.fold.seed), len(view.classes))
 
 
 def joint(
-    view: TrainView, test: ImageSet, job: LearnerJob, learner: Learner, transforms: list[System]
-) -> tuple[Scores, int]:
-    """A joint system trains generator and recogniser together and hands out the recogniser."""
+    view: TrainView, test: ImageSet, job: LearnerJob, learner: Learner, transforms: list[System], cache: Cache
+) -> tuple[Scores, dict]:
+    """A joint system trains generator and recogniser together and hands out the recogniser.
+
+    It gets the learner, or the learner's backbone, where it asks for one.
+    """
     system = make(job.arm.joint, preset="small")
-    if "task" in system.get_params():
-        system.set_params(task=learner)
+    given = {"task": learner, "backbone": getattr(learner, "backbone", "small")}
+    system.set_params(**{name: value for name, value in given.items() if name in system.get_params()})
     if transforms:
         system.transform = lambda batch: applied(transforms, batch, job.fold.seed)  # type: ignore[method-assign]
-    system.fit(view, budget=Budget((job.generator_steps or 1000) + job.steps), seed=job.fold.seed)
+    system.fit(view, budget=Budget(job.steps), seed=job.fold.seed)
     if system.recogniser_updates_ > job.steps:
         raise RuntimeError(f"{job.arm.joint} used {system.recogniser_updates_} updates, the baseline {job.steps}")
-    return learner.score(system.model(), test), system.recogniser_updates_
+    facts: dict[str, Any] = {"updates": system.recogniser_updates_}
+    if job.repeat == 0 and "grid" in system.CARD.can:
+        facts["grid"] = f"grids/{cache.slug(job.arm.name)}-{job.shots or 'all'}.png"
+        some = test.select(np.random.default_rng(0).permutation(len(test))[:GRID])
+        system.save_grid(some, cache.folder / facts["grid"], GRID)
+    return learner.score(system.model(), test), facts
 
 
 def applied(transforms: list[System], batch: Any, seed: int) -> Any:

@@ -45,18 +45,17 @@ def fold(
     Subsets are nested over `shots`. `cut` reduces the named classes to a number of images, another draw a repeat.
     Rows of unknown label never train or test a learner. Raises InputError when there are more shots than images.
     """
-    assert data.label is not None
     own = derive(seed, "repeat", repeat) % 2**31
-    labelled = data.label >= 0
+    known = what_is_learnt(data) >= 0
     if regime_of(data) == "fixed test fold":
         train_all, test = data.in_fold("train", "val"), data.in_fold("test")
+        test = test if data.label is None else test[known[test]]  # junk of a gallery is part of its protocol
     else:
-        rows = np.flatnonzero(labelled)
-        groups = data.group[rows] if data.group is not None else None
-        plan = resplit_plan(data.label[rows], groups, repeat + 1, TEST_SHARE, derive(seed, "split") % 2**31)
+        rows = np.flatnonzero(known)
+        plan = resplit_plan(*strata(data, rows), repeat + 1, TEST_SHARE, derive(seed, "split") % 2**31)
         train_all, test = rows[plan[repeat][0]], rows[plan[repeat][1]]
-    train_all, test = train_all[labelled[train_all]], test[labelled[test]]
-    view = data.select(train_all)
+    train_all = train_all[known[train_all]]
+    view = with_labels(data.select(train_all))
     chosen = np.arange(len(view))
     if cut:
         chosen = few_shot(view, cut, own)
@@ -65,16 +64,39 @@ def fold(
     return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
 
 
+def what_is_learnt(data: ImageSet) -> np.ndarray:
+    """Class or, in a set without classes, identity of every row; -1 where unknown."""
+    column = data.identity if data.label is None else data.label
+    assert column is not None
+    return column
+
+
+def strata(data: ImageSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a new split keeps in proportion, and what it keeps together: whole identities in a set of identities."""
+    if data.label is None:
+        assert data.identity is not None
+        return np.zeros(len(rows), int), data.identity[rows]
+    return data.label[rows], data.group[rows] if data.group is not None else None
+
+
+def with_labels(data: ImageSet) -> ImageSet:
+    """A training fold of identities as one of classes: each identity that occurs is a class."""
+    if data.label is not None:
+        return data
+    assert data.identity is not None
+    found, label = np.unique(data.identity, return_inverse=True)
+    return data.but(label=label.astype(np.int64), classes=tuple(f"id {i}" for i in found))
+
+
 def training_view(data: ImageSet, rows: np.ndarray, offered: np.ndarray | None = None) -> TrainView:
     """The only data a system sees in a repeat: the training rows, with a pool of unlabelled ones beside them.
 
     The pool is what the user gave, else the rows of unknown label outside the test fold and the `offered` ones.
     """
-    view = TrainView.of(data.but(fold=None), rows)
-    assert data.label is not None
-    unknown = np.setdiff1d(np.flatnonzero(data.label < 0), data.in_fold("test"))
+    view = TrainView.of(with_labels(data.select(rows).but(fold=None)))
+    unknown = np.setdiff1d(np.flatnonzero(what_is_learnt(data) < 0), data.in_fold("test"))
     unknown = unknown if offered is None else np.union1d(unknown, offered)
     if len(unknown) and "unlabelled" not in view.others:
-        pool = data.select(unknown).but(fold=None, label=None, others={})
+        pool = data.select(unknown).but(fold=None, label=None, identity=None, others={})
         return view.but(others={**view.others, "unlabelled": pool})  # type: ignore[return-value]
     return view

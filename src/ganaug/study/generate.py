@@ -22,10 +22,12 @@ from ganaug.core.combine import PerClass
 from ganaug.core.loop import Budget
 from ganaug.core.system import System
 from ganaug.data.atomic import atomic_file
+from ganaug.data.batch import Batch
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.picture import save_picture, tiled
 from ganaug.data.scaling import Scaling
+from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import numbers
 from ganaug.study.cache import Cache
 from ganaug.study.folds import Fold, training_view
@@ -47,10 +49,11 @@ class GeneratorJob:
     fold: Fold
 
     def describe(self) -> dict:
-        """Plain values for the cell's key."""
-        recipe = {**vars(self.recipe), "system": str(self.recipe.system), "params": repr(dict(self.recipe.params))}
+        """Plain values for the cell's key: recipes that only label or mix their images differently share them."""
+        made = {name: str(getattr(self.recipe, name)) for name in ("system", "preset", "plan")}
         return {
-            "recipe": recipe,
+            "recipe": {**made, "params": repr(dict(self.recipe.params))},
+            "labelled": label_policy(self.recipe.labels).needs_label,
             "shots": self.shots,
             "repeat": self.repeat,
             "steps": self.steps,
@@ -60,11 +63,11 @@ class GeneratorJob:
 
 
 def system_of(recipe: Recipe) -> System:
-    """The unfitted system of a recipe; an unconditional one becomes one clone a class."""
+    """The unfitted system of a recipe; an unconditional one becomes one clone a class where labels are needed."""
     found = entry(recipe.system)
     preset = recipe.preset if recipe.preset in found.presets else None
     system = make(recipe.system, preset=preset, **recipe.params)
-    return system if system.conditional else PerClass(system)
+    return PerClass(system) if label_policy(recipe.labels).needs_label and not system.conditional else system
 
 
 def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
@@ -75,7 +78,7 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
     key = cache.key("generator", job.describe())
     stored = cache.get(key)
     if stored is not None:
-        return stored
+        return {**stored, "arm": job.name}
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.name, "system": job.recipe.system, "shots": job.shots, "repeat": job.repeat}
     try:
@@ -104,6 +107,8 @@ def make_images(data: ImageSet, job: GeneratorJob) -> tuple[ImageSet, int]:
     wanted = numbers(job.recipe.plan, view.counts())
     if not wanted:
         return view.select(np.zeros(0, np.int64)), steps
+    if not system.conditional:
+        return system.sample(sum(wanted.values()), seed=job.fold.seed), steps
     return system.sample(per_class=wanted, seed=job.fold.seed), steps
 
 
@@ -137,10 +142,12 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
     if len(made) < 2:
         return {}
     rows = np.random.default_rng(job.fold.seed).permutation(len(made))[:512]
-    fake, real = made.batch(np.sort(rows)), data.batch(job.fold.train)
+    view = training_view(data, job.fold.train)
+    fake, real = made.batch(np.sort(rows)), view.batch(np.arange(len(view)))
+    labels = () if fake.label is None else (fake.label, real.label)
     assert fake.image is not None and real.image is not None
     held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
-    alarm = collapse(fake.image, real.image, fake.label, real.label)
+    alarm = collapse(fake.image, real.image, *labels)
     found = find_copies(fake.image, real.image, holdout=held)
     facts: dict[str, Any] = {"collapse": alarm, "copies": {"share": found.share, "n": len(rows)}}
     if alarm.get("collapsed"):
@@ -149,7 +156,9 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
         facts["copies"] |= planted_facts(data, job)
         facts["quality"] = measure_quality(data, job.fold, made, fake, real)
         picture = f"{cache.slug(job.name)}-{job.shots or 'all'}.png"
-        save_picture(cache.folder / "grids" / picture, side_by_side(fake, real))
+        save_picture(
+            cache.folder / "grids" / picture, side_by_side(fake, real) if labels else side_by_side(*mixed(fake, real))
+        )
         facts["grid"] = f"grids/{picture}"
     return facts
 
@@ -174,6 +183,11 @@ def side_by_side(fake: Any, real: Any, classes: int = 10, each: int = 4) -> np.n
         rows += [padded(real.image[own], each), padded(fake.image[some], each), padded(real.image[closest], each)]
     images = torch.cat(rows).permute(0, 2, 3, 1).numpy()
     return tiled(images, 3 * each)
+
+
+def mixed(fake: Batch, real: Batch, rows: int = 10) -> tuple[Batch, Batch]:
+    """Batches without classes, dealt out to the rows of a picture."""
+    return tuple(batch.but(label=torch.arange(len(batch)) % rows) for batch in (fake, real))  # type: ignore[return-value]
 
 
 def padded(images: torch.Tensor, n: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.metrics.extractors import NetworkFeatures
 from ganaug.metrics.report import quality
 from ganaug.study.folds import Fold, training_view
-from ganaug.study.source import MixedSource
+from ganaug.study.source import source_for
 from ganaug.tasks.classification import Classifier
 
 JUDGE_STEPS = 600
@@ -28,19 +28,20 @@ def measure_quality(data: ImageSet, fold: Fold, made: ImageSet, fake: Any, real:
     """
     whole = training_view(data, np.sort(np.concatenate([fold.train, fold.pool])))
     learner = Classifier()
-    source = MixedSource(whole, [], [], batch_size=learner.batch_size, steps=JUDGE_STEPS, seed=fold.seed)
+    source = source_for(learner, whole, [], [], JUDGE_STEPS, fold.seed)
     features = NetworkFeatures(
         learner.fit(source, Budget(JUDGE_STEPS), fold.seed), f"small CNN trained on {len(whole)} training images"
     )
     unseen = fold.pool if len(fold.pool) >= 100 else fold.train
-    reference = data.batch(np.random.default_rng(fold.seed).permutation(unseen)[:MOST])
+    chosen = np.random.default_rng(fold.seed).permutation(unseen)[:MOST]
+    reference = whole.batch(whole.rows_of(data.index[chosen]))  # type: ignore[index]
     real_images = reference.image
     assert real_images is not None
     found = quality(
         features(real_images),
         features(fake.image),
         extractor=features.name,
-        real_labels=reference.label,
+        real_labels=None if fake.label is None else reference.label,
         fake_labels=fake.label,
     )
     found["reference"] = "unseen training-fold images" if len(fold.pool) >= 100 else "the training images themselves"

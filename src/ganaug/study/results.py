@@ -19,7 +19,7 @@ from ganaug.core.catalogue import catalogue
 from ganaug.data.image_set import ImageSet
 from ganaug.study import advice
 from ganaug.study.arms import Arm
-from ganaug.study.folds import regime_of
+from ganaug.study.folds import regime_of, training_view
 from ganaug.study.statistics import cluster_bootstrap
 from ganaug.study.verdict import Comparison, Verdict, verdicts
 
@@ -58,7 +58,7 @@ def collect(
         "audit": {"leaks": leak_facts(data)},
         "grids": [
             {"arm": m["arm"], "file": m["grid"], "caption": caption(m)}
-            for m in made
+            for m in (*made, *cells)
             if m.get("grid") and m["repeat"] == 0
         ],
     }
@@ -82,6 +82,8 @@ def describe(arm: Arm) -> dict:
 def caption(made: Mapping[str, Any]) -> str:
     """What a grid shows."""
     size = "" if made["shots"] is None else f" with {made['shots']} training images a class"
+    if "system" not in made:  # a joint arm's cell
+        return f"{made['arm']}{size}: unseen test images, a row for each structure, a column for each appearance."
     shown = "four real, four generated, and the training image nearest to each of these"
     return f"{made['arm']}{size}: a row a class; {shown}."
 
@@ -131,12 +133,15 @@ def comparison(
     units = np.full((study.repeats, len(tested)), np.nan)
     for repeat, own in enumerate(rows):
         a, b = table[arm, shots, repeat], table[against, shots, repeat]
-        units[repeat, np.searchsorted(tested, own)] = np.subtract(a["units"], b["units"])
+        units[repeat, np.searchsorted(tested, own)] = np.subtract(*(np.array(c["units"], float) for c in (a, b)))
     differences = np.array(
         [table[arm, shots, r]["score"] - table[against, shots, r]["score"] for r in range(study.repeats)]
     )
-    groups = data.group[tested] if data.group is not None else None
-    return Comparison(arm, against, shots, differences, units, groups)
+    asked = ~np.isnan(units).all(0)  # only queries are units of a retrieval
+    groups = data.identity if data.label is None else data.group
+    return Comparison(
+        arm, against, shots, differences, units[:, asked], None if groups is None else groups[tested][asked]
+    )
 
 
 def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int) -> dict:
@@ -163,7 +168,7 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
 
     height, width, channels = data.image.shape
     first = study.fold(data, study.sizes[-1], 0)
-    assert data.label is not None
+    view = training_view(data, first.train)
     return {
         "version": __version__,
         "command": (study.command or " ".join(sys.argv)).replace(" --resume", ""),
@@ -175,14 +180,15 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
             "rows": len(data),
             "train_rows": len(first.train) + len(first.pool),
             "test_rows": len(first.test),
-            "classes": list(data.classes),
-            "counts": data.select(first.train).counts(),
+            "classes": list(view.classes),
+            "counts": view.counts(),
             "channels": channels,
             "height": height,
             "width": width,
         },
         "task": study.task if isinstance(study.task, str) else type(study.task).__name__,
         "learner": getattr(study.learner, "name", type(study.learner).__name__),
+        "score": getattr(study.learner, "score_name", "score"),
         "regime": regime_of(data),
         "steps": saturation["chosen"],
         "strength": saturation["strength"],

@@ -21,7 +21,7 @@ from ganaug.study.arms import Arm
 from ganaug.study.cache import Cache
 from ganaug.study.cells import fitted_transforms
 from ganaug.study.folds import Fold, training_view
-from ganaug.study.source import MixedSource
+from ganaug.study.source import source_for
 
 LENGTHS = (200, 400, 800)
 LONGEST = 3200
@@ -59,10 +59,13 @@ def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
     The test rows of the result are validation rows of the training fold.
     """
     seed = derive(fold.seed, "saturation", trial) % 2**31
-    if len(fold.pool) >= max(50, 5 * len(data.classes)):
+    if data.label is not None and len(fold.pool) >= max(50, 5 * len(data.classes)):
         chosen = np.random.default_rng(seed).permutation(fold.pool)[:MOST_VALIDATION]
         return Fold(fold.train, fold.pool[:0], np.sort(chosen), seed)
-    held, rest = training_view(data, fold.train).holdout(0.3, seed)
+    view = training_view(data, fold.train)
+    if data.label is None:  # unseen identities validate
+        view = view.but(label=None, group=view.identity)  # type: ignore[assignment]
+    held, rest = view.holdout(0.3, seed)
     position = {int(i): row for i, row in zip(data.index[fold.train], fold.train, strict=True)}  # type: ignore[index]
     rows = [np.array([position[int(i)] for i in part.index]) for part in (rest, held)]  # type: ignore[union-attr]
     return Fold(rows[0], fold.pool[:0], rows[1], seed)
@@ -76,12 +79,19 @@ def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> f
         return stored
     view = training_view(data, trial.fold.train)
     transforms = fitted_transforms(trial.arm, STRENGTHS[trial.strength], view)
-    size = getattr(learner, "batch_size", 32)
-    source = MixedSource(view, [], transforms, batch_size=size, steps=trial.steps, seed=trial.fold.seed)
+    source = source_for(learner, view, [], transforms, trial.steps, trial.fold.seed)
     model = learner.fit(source, Budget(trial.steps), trial.fold.seed)
     score = learner.score(model, data.select(trial.fold.test)).main
     cache.put(key, score)
     return score
+
+
+def lengthened(found: dict, least: int) -> dict:
+    """What `saturate` found, with at least so many updates for every arm."""
+    if found["chosen"] >= least:
+        return found
+    more = f" A joint arm needs {least} updates, so every arm gets as many."
+    return {**found, "chosen": least, "sentence": found["sentence"] + more}
 
 
 Runner = Callable[[Sequence[Trial]], list[float]]

@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganaug.core.card import Recipe
+from ganaug.core.device import on_device
+from ganaug.core.protocols import Learner
 from ganaug.core.seeding import derive
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.data.view import TrainView
-from ganaug.parts.labels.policies import known, label_policy
+from ganaug.parts.labels.policies import LabelPolicy, known, label_policy
 from ganaug.parts.samplers import shuffled
+
+Sampler = Callable[[ImageSet, int, int, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class MixedSource:
 
     A batch holds `share` generated rows of each recipe, or rows as they come from real and generated ones thrown
     together where a recipe's share is None. Transforms act on all rows, batch mixers last. Generated rows have
-    `row` -1.
+    `row` -1 - recipe. `sampler` chooses the real rows.
     """
 
     def __init__(
@@ -48,7 +52,9 @@ class MixedSource:
         batch_size: int,
         steps: int,
         seed: int,
+        sampler: Sampler = shuffled,
     ):
+        self.sampler = sampler
         self.real, self.generated, self.transforms = real, list(generated), list(transforms)
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.spec: Spec = real.spec
@@ -94,16 +100,17 @@ class MixedSource:
         if n <= 0:
             return Batch()
         stream = derive(self.seed, "rows", recipe) % 2**32
-        batch = data.batch(shuffled(data, n, stream, t))
-        if recipe is None:
-            soft = known(batch, self.classes)
-        elif self.policies[recipe].needs_logits:
+        batch = data.batch((self.sampler if recipe is None else shuffled)(data, n, stream, t))
+        if recipe is None or self.policies[recipe].asks == "teacher":
+            soft = known(batch, self.classes)  # a teacher has been asked before: see `taught`
+        elif self.policies[recipe].asks == "learner":
             soft = torch.zeros(n, self.classes)  # asked for at every update, in `target`
         else:
-            soft, _ = self.policies[recipe].target(batch, self.classes, None)
+            soft = self.policies[recipe].target(batch, self.classes, None)
         soft = F.pad(soft, (0, self.outputs - soft.shape[1]))
         row = batch.row if recipe is None else torch.full((n,), -1 - recipe)
-        return Batch(image=batch.image, label=batch.label, soft_label=soft, index=batch.index, row=row)
+        label = torch.full((n,), -1) if batch.label is None else batch.label  # of unconditional images: unknown
+        return Batch(image=batch.image, label=label, soft_label=soft, index=batch.index, row=row)
 
     def target(
         self, batch: Batch, logits: Float[Tensor, "b k"], t: int
@@ -113,11 +120,10 @@ class MixedSource:
         soft, weight = batch.soft_label.clone(), torch.ones(len(batch))
         for i, policy in enumerate(self.policies):
             rows = torch.nonzero(batch.row == -1 - i).flatten()
-            if policy.needs_logits and len(rows):
-                made, _ = policy.target(batch.select(rows), self.classes, logits[rows])
+            if policy.asks == "learner" and len(rows):
+                made = policy.target(batch.select(rows), self.classes, logits[rows])
                 soft[rows] = F.pad(made, (0, soft.shape[1] - made.shape[1]))
-            if policy.name == "none":
-                weight[rows] = 0.0
+            weight[rows] = policy.weight_at(t / max(self.steps, 1))
         return soft, weight
 
     def table(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,3 +138,29 @@ class MixedSource:
             labels.append(label.numpy())
             weights.append((soft * weight[:, None])[row, label].numpy())
         return np.concatenate(rows), np.concatenate(labels), np.concatenate(weights)
+
+
+def source_for(
+    learner: Learner,
+    view: TrainView,
+    generated: Sequence[Generated],
+    transforms: Sequence[System],
+    steps: int,
+    seed: int,
+) -> MixedSource:
+    """What a learner trains on for `steps` updates, with the batch size and the sampler it asks for."""
+    size, sampler = getattr(learner, "batch_size", 32), getattr(learner, "sampler", shuffled)
+    return MixedSource(view, generated, transforms, batch_size=size, steps=steps, seed=seed, sampler=sampler)
+
+
+def taught(made: ImageSet, policy: LabelPolicy, model: nn.Module, classes: int) -> ImageSet:
+    """The images with the soft labels that a policy makes of a teacher's logits."""
+    found = []
+    with torch.no_grad(), on_device() as device:
+        for first in range(0, len(made), 256):
+            batch = made.batch(np.arange(first, min(first + 256, len(made))))
+            assert batch.image is not None
+            logits = model(batch.image.to(device))
+            logits = logits if logits.ndim == 2 else logits.mean(1)  # a head for each part of the image
+            found.append(policy.target(batch, classes, logits.cpu()))
+    return made.but(soft_label=torch.cat(found).numpy())

@@ -12,12 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
 from ganaug.core.run_folder import read_json, write_json
-from ganaug.data.checks import require_classes
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.write import write
@@ -29,9 +26,10 @@ from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
 from ganaug.study.folds import Fold, fold, regime_of, training_view
 from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
 from ganaug.study.parallel import run_all
-from ganaug.tasks.classification import Classifier
+from ganaug.tasks import task
 
 StudyLog = Callable[[int, int, str, float], None]
+JOINT_STEPS = 1500  # of a joint arm, where neither a length nor a number of generator steps is given
 CONTROLS = ("none", "rules", "duplicate", "placebo")
 
 
@@ -58,7 +56,7 @@ class Study:
     Parameters
     ----------
     arms : "rules+acgan", ids, Recipes or Systems; None lets the study pick arms that suit the set and say why.
-    task : "classification", or any Learner.
+    task : "classification", "reid", or any Learner.
     shots : training images a class (one number or several); None uses the whole training fold.
     repeats : paired repeats; each draws new training rows and seeds, the same for all arms.
     margin : the least difference that matters, on the scale of the score (0.01 = one point).
@@ -99,10 +97,8 @@ class Study:
 
     @property
     def learner(self) -> Learner:
-        """The downstream recipe."""
-        if isinstance(self.task, str) and self.task != "classification":
-            raise InputError(f"there is no task '{self.task}': classification is the one there is.")
-        return Classifier() if isinstance(self.task, str) else self.task
+        """The downstream recipe; InputError for an unknown task."""
+        return task(self.task) if isinstance(self.task, str) else self.task
 
     def fold(self, data: ImageSet, shots: int | None, repeat: int) -> Fold:
         """The rows of one repeat."""
@@ -111,8 +107,8 @@ class Study:
 
     def plan(self, data: ImageSet) -> list[Arm]:
         """Every arm with its controls, after checking that the data and the arms fit together."""
-        self.check(data)
-        first = data.select(self.fold(data, self.sizes[0], 0).train)
+        data = self.prepared(data)
+        first = training_view(data, self.fold(data, self.sizes[0], 0).train)
         given = self.arms
         if not given:
             given, self._why = choose(first)
@@ -120,13 +116,13 @@ class Study:
         for arm in arms:
             for _, recipe in arm.recipes:
                 if recipe.system != "folder":
-                    problems = missing(system_of(recipe), training_view(first, np.arange(len(first))))
+                    problems = missing(system_of(recipe), first)
                     if problems:
                         raise InputError(problems[0])
         return arms
 
-    def check(self, data: ImageSet) -> None:
-        """InputError for what can't be studied."""
+    def prepared(self, data: ImageSet) -> ImageSet:
+        """The set as the task sees it; InputError for what can't be studied."""
         if self.repeats < 1:
             raise InputError(f"repeats must be at least 1, found {self.repeats}.")
         if self.workers < 1:
@@ -139,15 +135,17 @@ class Study:
         for name in self.leave_out:
             if name not in CONTROLS:
                 raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
-        require_classes(data)
+        data = self.learner.prepared(data)
         if data.image.shape[0] is None:
             raise InputError("the images have different sizes: pass --size 64 (resize), or --size 64 --fit pad.")
+        return data
 
     # --- the run ----------------------------------------------------------------------------------------------
 
     def run(self, data: ImageSet, folder: str | Path, *, resume: bool = False, log: StudyLog | None = None) -> Results:
         """Run every cell that is not stored yet, judge, and write `results.json` and the images into the folder."""
         started, folder = time.time(), Path(folder)
+        data = self.prepared(data)
         arms = self.plan(data)
         refuse_test_copies(arms, data, self.sizes, self.repeats, self.fold)
         refuse_pool_copies(data, [self.fold(data, self.sizes[0], repeat) for repeat in range(self.repeats)])
@@ -155,7 +153,7 @@ class Study:
         self.claim(folder, fingerprint, resume)
         cache = Cache(folder, json.dumps([fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]))
         go = self.runner(data, cache, log)
-        found = self.saturated(data, go)
+        found = self.saturated(data, arms, go)
         made = go("making images", run_generator, self.generator_jobs(data, arms), cache)
         cells = go(
             "training classifiers", run_learner, self.learner_jobs(data, arms, found, cache), self.learner, cache
@@ -194,12 +192,17 @@ class Study:
 
         return go
 
-    def saturated(self, data: ImageSet, go: Callable[..., list]) -> dict:
-        """The length for all arms and the strength of the rules, found on the training fold."""
+    def saturated(self, data: ImageSet, arms: Sequence[Arm], go: Callable[..., list]) -> dict:
+        """The length for all arms and the strength of the rules, found on the training fold.
+
+        A joint arm trains generator and recogniser in the same steps, so no arm trains for fewer than it needs.
+        """
         folds = saturate.inner_folds(lambda repeat: self.fold(data, self.sizes[-1], repeat % self.repeats), data)
-        return saturate.saturate(
+        found = saturate.saturate(
             folds, lambda trials: go("checking the baseline", saturate.run_trial, trials), self.margin, self.steps
         )
+        least = (self.generator_steps or JOINT_STEPS) if self.steps is None and any(a.joint for a in arms) else 0
+        return saturate.lengthened(found, least)
 
     def generator_jobs(self, data: ImageSet, arms: Sequence[Arm]) -> list[GeneratorJob]:
         """One job for each different recipe, training size and repeat; placebos use the same images."""
@@ -237,18 +240,18 @@ class Study:
             path = cache.images(cache.key("generator", job.describe()))
             if name == "duplicate" or name.startswith("folder:") or target.exists() or not path.is_file():
                 continue
-            made = stored_images(path, data.classes, data.scaling)
+            made = stored_images(path, training_view(data, rows.train).classes, data.scaling)
             if len(made):
                 write(made, target, "folder")
 
     def export_folds(self, data: ImageSet, folder: str | Path) -> Path:
         """Write each repeat's training fold as class folders, for a tool that is to be judged by `folder:PATH`."""
-        self.check(data)
+        data = self.prepared(data)
         for shots in self.sizes:
             for repeat in range(self.repeats):
                 rows = self.fold(data, shots, repeat)
                 target = Path(folder) / f"shots-{shots or 'all'}" / f"repeat-{repeat}"
-                write(data.select(rows.train).but(fold=None, others={}), target, "folder")
+                write(training_view(data, rows.train).but(fold=None, others={}), target, "folder")
         return Path(folder)
 
 

@@ -13,13 +13,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from ganaug.core.card import Card
-from ganaug.core.device import channels_last, keep_heap, on_device
+from ganaug.core.device import on_device
 from ganaug.core.loop import Budget
 from ganaug.core.protocols import Scores, Source
-from ganaug.core.seeding import seeded
+from ganaug.data.batch import Batch
+from ganaug.data.checks import require_classes
 from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.tasks.networks import network
+from ganaug.tasks.training import trained
 
 
 class Classifier(BaseEstimator):
@@ -52,11 +54,18 @@ class Classifier(BaseEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
 
+    score_name: ClassVar[str] = "balanced accuracy"
+
     @property
     def name(self) -> str:
         """What a report calls it."""
         given = self.backbone
         return given if isinstance(given, str) else getattr(given, "__name__", type(given).__name__)
+
+    def prepared(self, data: ImageSet) -> ImageSet:
+        """The set as it is; InputError unless it has two classes with two training images each."""
+        require_classes(data)
+        return data
 
     def network(self, spec: Spec, outputs: int | None = None) -> nn.Module:
         """An untrained network: images [B, C, H, W] -> logits [B, outputs]."""
@@ -66,25 +75,13 @@ class Classifier(BaseEstimator):
         """`budget.steps` updates on the source; the trained model in evaluation mode."""
         if hasattr(self.backbone, "fit"):
             return self.fit_table(source, seed)
-        keep_heap()
-        steps = budget.steps or 0
-        with on_device() as device, seeded(seed, "learner"):
-            model = self.network(source.spec, source.outputs)
-            channels_last([model])
-            optimiser = torch.optim.AdamW(model.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, self.lr, total_steps=max(steps, 2), pct_start=0.1, cycle_momentum=False
-            )
-            for t in range(steps):
-                batch = source.batch(t).to(device)
-                logits = model(batch.image)
-                soft, weight = source.target(batch, logits.detach(), t)
-                loss = weighted_cross_entropy(logits, soft, weight)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-        return model.eval()
+
+        def loss(model: nn.Module, batch: Batch, t: int) -> torch.Tensor:
+            logits = model(batch.image)
+            soft, weight = source.target(batch, logits.detach(), t)
+            return weighted_cross_entropy(logits, soft, weight)
+
+        return trained(self, source, budget.steps or 0, seed, loss)
 
     def fit_table(self, source: Source, seed: int) -> Any:
         """A scikit-learn classifier on a table of rows, soft labels as sample weights."""
@@ -133,7 +130,7 @@ def scores(truth: np.ndarray, found: np.ndarray, classes: tuple[str, ...]) -> Sc
         "accuracy": float(units[:, 0].mean()),
         "macro_f1": float(f1_score(truth, found, labels=present, average="macro", zero_division=0)),
     }
-    return Scores(table["balanced_accuracy"], table, units, balanced_accuracy, recall)
+    return Scores(table["balanced_accuracy"], table, units, balanced_accuracy, contributions(units), recall)
 
 
 def balanced_accuracy(units: np.ndarray) -> float:

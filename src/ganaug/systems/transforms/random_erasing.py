@@ -16,20 +16,14 @@ Cost: about 65,000 images of 32 px a second on one core.
 
 from __future__ import annotations
 
-import math
-
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from ganaug.core.card import Card
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.spec import Spec
-from ganaug.parts.ops.erase import erase
-
-TRIES = 100
+from ganaug.parts.ops.erase import erase, fitting_rectangles
 
 
 class RandomErasing(System):
@@ -77,19 +71,5 @@ class RandomErasing(System):
             )
 
     def vary(self, batch: Batch) -> Batch:
-        rectangles = self.rectangles(len(batch), *batch.image.shape[-2:])
-        return batch.but(image=erase(batch.image, rectangles, 2 * torch.rand_like(batch.image) - 1))
-
-    def rectangles(self, n: int, height: int, width: int) -> Int[Tensor, "n 4"]:
-        """(x0, y0, x1, y1), half open; empty where an image is left alone."""
-        low, high = self.area
-        area = (low + (high - low) * torch.rand(n, TRIES)) * height * width
-        aspect = torch.exp((2 * torch.rand(n, TRIES) - 1) * math.log(self.aspect))
-        tall, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-        fits = (tall < height) & (wide < width)
-        fits &= (tall * wide >= low * height * width) & (tall * wide <= high * height * width)
-        first = fits.int().argmax(1, keepdim=True)
-        chosen = fits.any(1) & (torch.rand(n) < self.p)
-        tall, wide = (side.gather(1, first)[:, 0] * chosen for side in (tall, wide))
-        x0, y0 = (torch.rand(n) * (width - wide + 1)).floor(), (torch.rand(n) * (height - tall + 1)).floor()
-        return torch.stack([x0, y0, x0 + wide, y0 + tall], 1).long()
+        places = fitting_rectangles(len(batch), *batch.image.shape[-2:], p=self.p, area=self.area, aspect=self.aspect)
+        return batch.but(image=erase(batch.image, places, 2 * torch.rand_like(batch.image) - 1))

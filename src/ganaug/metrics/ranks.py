@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ranks of the matches of a query, without sorting the gallery.
+
+The rank of a match is one more than the number of gallery images before it: those nearer, and those equally near
+that lie before it in the gallery. So only the images no further than the furthest match are looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+UNKNOWN = -1  # identity of images that are neither hit nor miss
+
+
+def pairs_of_identity(
+    asked: Int[np.ndarray, " q"], held: Int[np.ndarray, " g"], order: Int[np.ndarray, " g"]
+) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]:
+    """Query and gallery row of all pairs of one known identity, by query, then by gallery row.
+
+    `order` sorts the identities of the gallery and is stable.
+    """
+    first = held.searchsorted(asked, sorter=order)
+    counts = held.searchsorted(asked, "right", sorter=order) - first
+    counts[asked == UNKNOWN] = 0
+    before = counts.cumsum() - counts
+    query = np.repeat(np.arange(len(asked)), counts)
+    return query, order[np.arange(len(query)) + np.repeat(first - before, counts)]
+
+
+def stable_ranks(
+    distances: Float[np.ndarray, "q g"], query: Int[np.ndarray, " m"], column: Int[np.ndarray, " m"]
+) -> Int[np.ndarray, " m"]:
+    """Places, from 1, of the matches in a stable ascending sort of the rows; ascending within each query.
+
+    A match is a row `query`, in ascending order, and a column, in ascending order within the row.
+    """
+    own = distances[query, column]
+    asking, start, counts = np.unique(query, return_index=True, return_counts=True)
+    furthest = np.maximum.reduceat(own, start)
+    before, until = np.empty(len(own), np.int64), np.empty(len(own), np.int64)
+    for asked, first, last, reach in zip(asking, start, start + counts, furthest, strict=True):
+        near = distances[asked]
+        near = near[(near <= reach).nonzero()[0]]
+        near.sort()
+        before[first:last] = near.searchsorted(own[first:last])
+        until[first:last] = near.searchsorted(own[first:last], "right")
+    for match in np.flatnonzero(until - before > 1):  # equal ones count if they lie before the match
+        before[match] += np.count_nonzero(distances[query[match], : column[match]] == own[match])
+    return before[np.lexsort((before, query))] + 1

@@ -1,0 +1,220 @@
+"""DG-Net: grey structure, gradient routing, labels of swapped images, schedule, swap and fused features."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import ganaug
+from ganaug.core.seeding import seeded
+from ganaug.data.image_set import ImageSet
+from ganaug.data.view import TrainView
+from ganaug.systems.identity.dg_net import FusedEmbedding, grey, swap
+
+LUMINANCE = torch.tensor([1.0, -2.0, 1.0])  # a change of colour that leaves the mean of the channels alone
+
+
+def people(identities=5, images=4, size=(32, 32)):
+    """A coloured body (identity) somewhere on grey (structure)."""
+    rng = np.random.default_rng(0)
+    identity = np.repeat(np.arange(identities), images) * 10 + 3
+    pixels = np.full((len(identity), *size, 3), 90, np.uint8)
+    colours = rng.integers(0, 255, (identities, 3))
+    for row, number in enumerate(identity):
+        y, x = rng.integers(2, size[0] - 18), rng.integers(2, size[1] - 10)
+        pixels[row, y : y + 16, x : x + 8] = colours[number // 10]
+    return TrainView.of(ImageSet.of(pixels, identity=identity))
+
+
+def opened(t=50, total=100, **params):
+    """A built system in the middle of its run, with a batch of its own."""
+    system = ganaug.make("dg_net", preset="tiny", teacher_steps=0.0, **params).fit(people(), budget=2, seed=0)
+    system.total, system.train = total, people()
+    system.set_mode(training=True)
+    with seeded(0, "draw"):
+        batch = system.draw(system.train, torch.tensor([0, 5, 10, 15]))
+    return system, batch
+
+
+def losses_of(system, batch, t):
+    """The loss that each optimiser is given in one step, with its graph."""
+    found = {}
+    names = {id(system.opt_gen): "paint", id(system.opt_critic): "critic", id(system.opt_id): "id"}
+    system.update = lambda loss, optimiser, recogniser=False: found.update({names[id(optimiser)]: loss})
+    with seeded(1, "step"):
+        system.step(batch, t)
+    del system.update
+    return found
+
+
+def reached(loss, module):
+    """Whether any parameter of a module gets a gradient from a loss."""
+    gradients = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True, allow_unused=True)
+    return any(g is not None and bool(g.abs().sum() > 0) for g in gradients)
+
+
+# --- structure ---------------------------------------------------------------------------------------------------
+
+
+def test_structure_sees_no_colour():
+    system, batch = opened()
+    recoloured = batch.image + 0.2 * LUMINANCE[:, None, None]
+    assert next(system.enc_s.parameters()).shape[1] == 1
+    assert torch.allclose(system.enc_s(grey(batch.image)), system.enc_s(grey(recoloured)), atol=1e-5)
+    brighter = batch.image * torch.linspace(0.5, 1, 32)
+    assert not torch.allclose(system.enc_s(grey(batch.image)), system.enc_s(grey(brighter)), atol=1e-3)
+
+
+# --- gradient routing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("t", [0, 50])
+def test_generation_losses_never_move_the_recogniser_and_feedback_never_moves_the_painter(live, t):
+    system, batch = opened(live_code_loss=live)
+    found = losses_of(system, batch, t)
+    assert reached(found["paint"], system.dec)
+    assert reached(found["paint"], system.enc_s)
+    assert not reached(found["paint"], system.enc_a)
+    assert not reached(found["paint"], system.critic)
+    assert reached(found["id"], system.enc_a.primary)
+    assert not reached(found["id"], system.dec)
+    assert not reached(found["id"], system.enc_s)
+    assert not reached(found["id"], system.tutor)
+    assert reached(found["critic"], system.critic)
+    assert not reached(found["critic"], system.dec)
+
+
+def test_fine_grained_head_learns_only_once_the_ramp_has_begun():
+    system, batch = opened()
+    assert not reached(losses_of(system, batch, 0)["id"], system.enc_a.fine)
+    assert reached(losses_of(system, batch, 50)["id"], system.enc_a.fine)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_appearance_code_loss_has_a_gradient_only_where_it_is_asked_for(live):
+    system, batch = opened(live_code_loss=live)
+    code, _ = system.codes(batch.image, batch.pair["positive"].image)
+    structure = system.enc_s(grey(batch.image))
+    swapped = system.dec(structure, swap(code))
+    _, code_loss, _ = system.consistency(swapped, swap(code), structure, system.classes(batch), 1.0)
+    assert float(code_loss.detach()) > 0
+    assert code_loss.requires_grad == live
+    if live:
+        assert reached(code_loss, system.dec)
+        assert not reached(code_loss, system.enc_a)
+
+
+def test_looking_through_the_recogniser_leaves_its_statistics_alone():
+    system, batch = opened()
+    before = [b.clone() for b in system.enc_a.buffers()]
+    code, _ = batch.image.new_zeros(4, 4 * 64), None
+    structure = system.enc_s(grey(batch.image))
+    swapped = torch.rand_like(batch.image, requires_grad=True)
+    system.consistency(swapped, code[:, :1], structure, system.classes(batch), 0.0)
+    assert all(torch.equal(a, b) for a, b in zip(before, system.enc_a.buffers(), strict=True))
+
+
+# --- labels ------------------------------------------------------------------------------------------------------
+
+
+def test_swapped_images_are_named_after_the_appearance_and_fed_back_with_the_structure(monkeypatch):
+    system, batch = opened()
+    own = system.classes(batch)
+    assert own.tolist() == [0, 1, 2, 3]
+    targets, taught = [], []
+    honest = F.cross_entropy
+    monkeypatch.setattr(F, "cross_entropy", lambda x, y, **how: (targets.append(y.tolist()), honest(x, y, **how))[1])
+    monkeypatch.setattr(system, "taught", lambda images: taught.append(len(images)) or torch.full((4, 5), 0.2))
+    losses_of(system, batch, 50)
+    named, anchors, positives, fine_real, fine_swapped = targets
+    assert named == [2, 3, 0, 1]  # recognised as the appearance donor, who is in the other half
+    assert anchors == positives == fine_real == [0, 1, 2, 3]
+    assert fine_swapped == [0, 1, 2, 3]  # the structure donor
+    assert taught == [4]
+
+
+def test_swapped_image_i_has_the_structure_of_i_and_the_code_of_its_partner():
+    system, batch = opened()
+    seen = []
+    honest = system.dec.forward
+    system.dec.forward = lambda s, c: (seen.append((s, c)), honest(s, c))[1]
+    losses_of(system, batch, 0)
+    (structure, code), *rest = seen
+    own_structure, own_code = rest[0]
+    assert torch.equal(structure, own_structure)
+    assert torch.equal(code, own_code[[2, 3, 0, 1]])
+
+
+# --- schedule ----------------------------------------------------------------------------------------------------
+
+
+def test_ramp_is_zero_in_the_warm_up_and_one_after_it():
+    system, _ = opened(total=1000)
+    assert [system.ramp(t) for t in (0, 299)] == [0.0, 0.0]
+    assert 0 < system.ramp(320) < 1
+    assert [system.ramp(t) for t in (340, 999)] == [1.0, 1.0]
+
+
+def test_fine_grained_feedback_weighs_a_fifth_of_the_primary_one(monkeypatch):
+    system, batch = opened()
+    target = torch.full((4, 5), 0.2)
+    monkeypatch.setattr(system, "taught", lambda images: target)
+    monkeypatch.setattr(system.enc_a, "heads", lambda maps: (torch.zeros(4, 5), torch.zeros(4, 5)))
+    own = system.classes(batch)
+    full = float(system.feed_back(batch.image, own, own, 1.0))
+    assert full == pytest.approx(2 * 0.2 * math.log(5))  # the KL term is 0: uniform against uniform
+    assert float(system.feed_back(batch.image, own, own, 0.5)) == pytest.approx(full / 2)
+
+
+# --- what it learns and yields -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return ganaug.make("dg_net", preset="tiny").fit(people(), budget=6, seed=0)
+
+
+def test_variants_carry_identity_and_both_parents(fitted):
+    data = people()
+    made = fitted.augment(data, seed=1)
+    donors = data.select(data.rows(np.searchsorted(data.index, made.parents[:, 0])))
+    assert np.array_equal(made.identity, donors.identity)
+    assert np.array_equal(made.parents[:, 1], data.index)
+    assert (donors.identity != data.identity).all()
+
+
+def test_grid_holds_structures_in_the_first_column_and_appearances_in_the_first_row(fitted):
+    images = people().images([0, 5, 10])
+    with torch.no_grad():
+        grid = fitted.combine(images).unflatten(0, (4, 4))
+    assert torch.equal(grid[0, 1:], images)
+    assert torch.equal(grid[1:, 0], images)
+    assert torch.allclose(grid[2, 3], fitted.painted(images[1:2], images[2:3])[0], atol=1e-5)
+
+
+def test_interpolation_starts_and_ends_at_the_two_appearances(fitted):
+    a, b, c = people().images([0, 5, 10]).split(1)
+    with torch.no_grad():
+        path = fitted.between(a, b, c, steps=5)
+        assert torch.allclose(path[[0]], fitted.painted(a, b), atol=1e-5)
+        assert torch.allclose(path[[4]], fitted.painted(a, c), atol=1e-5)
+
+
+def test_fused_features_rank_by_the_weighted_sum_of_both_heads(fitted):
+    images = people().images([0, 5, 10])
+    model = FusedEmbedding(fitted.enc_a, 0.5)
+    with torch.no_grad():
+        both = F.normalize(model.embed(images))
+        primary, fine = model.embed(images).split(512, 1)
+    assert torch.allclose(primary.norm(dim=1), torch.ones(3), atol=1e-5)
+    fine = F.normalize(fine)
+    expected = (primary @ primary.T + 0.5 * fine @ fine.T) / 1.5
+    assert torch.allclose(both @ both.T, expected, atol=1e-5)
+
+
+def test_unknown_teacher_is_one_sentence():
+    with pytest.raises(ganaug.InputError, match="there is no teacher 'wise': there are soft, hard"):
+        ganaug.make("dg_net", preset="tiny", teacher="wise").fit(people(), budget=1)

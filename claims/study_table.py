@@ -58,7 +58,8 @@ def scores_table(found: dict) -> list[str]:
     """Mean score of every arm."""
     classes = found["manifest"]["data"]["classes"]
     some = classes if len(classes) <= 5 else []
-    lines = ["", "| arm | shots | balanced accuracy | status |" + "".join(f" recall {c} |" for c in some)]
+    score = found["manifest"].get("score", "balanced accuracy")
+    lines = ["", f"| arm | shots | {score} | status |" + "".join(f" recall {c} |" for c in some)]
     lines.append("|---|---|---|---|" + "---|" * len(some))
     for shots in found["manifest"]["shots"]:
         for arm in found["arms"]:

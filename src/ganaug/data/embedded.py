@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ganaug.data.drawn.pedestrians import pedestrians
+from ganaug.data.drawn.vehicles import vehicles
 from ganaug.data.image_set import ImageSet
 
 
@@ -22,4 +24,4 @@ def digits() -> ImageSet:
     return ImageSet.of(images, raw.target, [str(n) for n in range(10)], fold=fold, name="digits")
 
 
-EMBEDDED = {"digits": digits}
+EMBEDDED = {"digits": digits, "pedestrians": pedestrians, "vehicles": vehicles}

@@ -97,7 +97,7 @@ def strip(results: Results, shots: int | None, limits: tuple[float, float], name
         axes.set_xlim(*limits)
         for row, arm in enumerate(arms):
             _dots(axes, row, arm, _scored(results, arm, shots))
-        axes.set_xlabel("score on real test images, %")
+        axes.set_xlabel(f"{results['manifest'].get('score', 'score')} on real test images, %")
 
     told = "; ".join(f"{arm} {percent(mean(c['score'] for c in _scored(results, arm, shots)))}" for arm in arms)
     return panel(name, f"Mean score per arm. {told}", len(arms) * ROW + AXIS, draw)

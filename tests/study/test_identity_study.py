@@ -190,6 +190,14 @@ def test_one_camera_is_one_sentence():
         Reidentifier().score(Reidentifier().network(data.spec, 3).eval(), alone)
 
 
+def test_joint_arm_without_its_field_is_refused_before_anything_runs(tmp_path):
+    from ganaug.data.embedded import digits
+
+    with pytest.raises(InputError, match="dg_net needs the field 'identity'"):
+        Study(arms=["dg_net"], repeats=1).run(digits(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_task_lists_the_tasks(tmp_path):
     with pytest.raises(InputError, match="there is no task 'counting': there are classification, reid"):
         Study(task="counting").run(bodies(), tmp_path / "out")

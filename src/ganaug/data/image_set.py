@@ -199,7 +199,7 @@ class ImageSet:
         chosen = self.rows(rows)
         tensors: dict[str, Any] = {"image": self.images(chosen)}
         for name, column in self.columns():
-            if name not in ("fold", "origin"):
+            if name not in ("fold", "query", "origin"):
                 tensors[name] = as_tensor(column[chosen])
         tensors["row"] = torch.from_numpy(chosen)
         return Batch(**tensors, views={name: view.batch(chosen) for name, view in self.views.items()})

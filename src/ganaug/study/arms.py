@@ -157,7 +157,9 @@ def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]
     skewed = bool(counts) and max(counts) >= SKEWED * least
     found = []
     for item in catalogue().values():
-        if item.kind not in ("system", "transform") or task not in item.card["task"] or item.id in ("duplicate", RULES):
+        if item.kind not in ("system", "transform", "recipe") or task not in item.card["task"]:
+            continue
+        if item.id in ("duplicate", RULES) or (item.kind == "recipe" and task == "classification"):
             continue
         if any(field not in spec.fields for field in item.card["needs"]) or item.card["sets"]:
             continue
@@ -171,6 +173,10 @@ def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]
 
 def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
     """(rank, reason) of one entry for a set with this smallest class; rank 0 leaves it out."""
+    if item.kind == "recipe":
+        return 4, "makes images without identities; its label policy decides what they teach"
+    if "model" in item.card["can"]:
+        return 3, "trains generator and recogniser together"
     if item.kind == "transform":
         return 5, "changes real images on the fly; needs no training"
     if least < item.card["min_rows"]:

@@ -11,6 +11,7 @@ from ganaug.audit.leaks import duplicates, leaks
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
 from ganaug.study.arms import SKEWED, suiting
+from ganaug.study.folds import with_labels
 
 FEW = 20
 MOST = 5000
@@ -24,6 +25,8 @@ def inspect(data: Any) -> dict:
     data = load(data)
     height, width, channels = data.image.shape
     train = data.select(data.in_fold("train", "val")) if data.fold is not None else data
+    people = data.label is None and data.identity is not None
+    known = with_labels(train.select(train.identity >= 0)) if people else train
     found: dict[str, Any] = {
         "name": data.name,
         "rows": len(data),
@@ -33,7 +36,7 @@ def inspect(data: Any) -> dict:
         "dtype": str(data.image.dtype),
         "bands": list(data.bands),
         "fields": sorted(data.spec.fields),
-        "counts": train.counts(),
+        "counts": known.counts(),
         "unlabelled": 0 if data.label is None else int((data.label < 0).sum()),
         "fingerprint": data.fingerprint(),
         "duplicates": {},
@@ -41,8 +44,10 @@ def inspect(data: Any) -> dict:
     }
     if height is not None:
         found |= compared(data, train)
-    found["suits"] = suiting(train) if data.label is not None else []
-    found["warnings"] = warnings_on(found, train)
+    if people:
+        found["task"] = "reid"
+    found["suits"] = suiting(known, found.get("task", "classification")) if known.label is not None else []
+    found["warnings"] = warnings_on(found)
     return found
 
 
@@ -60,19 +65,24 @@ def compared(data: ImageSet, train: ImageSet) -> dict:
     return {"duplicates": {"groups": len(same), "rows": same[:10]}, "leaks": between}
 
 
-def warnings_on(found: dict, train: ImageSet) -> list[str]:
+def warnings_on(found: dict) -> list[str]:
     """What a user should know before starting."""
     said = []
     counts = found["counts"]
     if not counts:
         said.append("There are no labels: only unconditional systems apply, and a study needs labels.")
-    small = [f"{name} ({n})" for name, n in counts.items() if n < FEW]
-    if small:
+    identities = found.get("task") == "reid"
+    small = [f"{name} ({n})" for name, n in counts.items() if n < (2 if identities else FEW)]
+    if small and identities:
+        said.append(
+            f"{len(small)} identities have one training image, which teaches no invariance: {', '.join(small[:8])}."
+        )
+    elif small:
         said.append(
             f"Fewer than {FEW} training images: {', '.join(small[:8])}. Generators tend to copy or collapse there."
         )
     present = [n for n in counts.values() if n]
-    if present and max(present) >= SKEWED * min(present):
+    if present and not identities and max(present) >= SKEWED * min(present):
         said.append(
             f"The largest class is {max(present) / min(present):.1f} times the smallest: judge by balanced accuracy."
         )

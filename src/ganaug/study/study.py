@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ganaug.core.catalogue import make
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
 from ganaug.core.run_folder import read_json, write_json
@@ -114,11 +115,10 @@ class Study:
             given, self._why = choose(first)
         arms = with_controls([parse_arm(a, first) for a in given], self.leave_out)
         for arm in arms:
-            for _, recipe in arm.recipes:
-                if recipe.system != "folder":
-                    problems = missing(system_of(recipe), first)
-                    if problems:
-                        raise InputError(problems[0])
+            systems = [system_of(recipe) for _, recipe in arm.recipes if recipe.system != "folder"]
+            systems += [make(arm.joint, preset="small")] if arm.joint else []
+            for problem in (said for system in systems for said in missing(system, first)):
+                raise InputError(problem)
         return arms
 
     def prepared(self, data: ImageSet) -> ImageSet:

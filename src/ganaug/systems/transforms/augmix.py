@@ -52,6 +52,7 @@ class AugMix(System):
         paper="AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
         arxiv="1912.02781",
         year=2019,
+        task=("classification", "reid"),
         can=("augment",),
         sizes=(1, 16384),
         online=True,

@@ -42,6 +42,7 @@ class Cutout(System):
         arxiv="1708.04552",
         year=2017,
         lists=("004",),
+        task=("classification", "reid"),
         can=("augment",),
         sizes=(1, 16384),
         online=True,

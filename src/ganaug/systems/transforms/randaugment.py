@@ -44,7 +44,7 @@ class RandAugment(System):
         arxiv="1909.13719",
         year=2019,
         lists=("001",),
-        task=("classification", "segmentation"),
+        task=("classification", "segmentation", "reid"),
         can=("augment",),
         sizes=(1, 16384),
         online=True,

@@ -39,7 +39,7 @@ class TrivialAugment(System):
         arxiv="2103.10158",
         year=2021,
         lists=("001",),
-        task=("classification", "segmentation"),
+        task=("classification", "segmentation", "reid"),
         can=("augment",),
         sizes=(1, 16384),
         online=True,

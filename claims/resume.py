@@ -21,7 +21,8 @@ import time
 from pathlib import Path
 
 GANAUG = [sys.executable, "-m", "ganaug.cli.main"]
-FIT = ["fit", "low_data_gan", "digits", "--steps", "600", "--seed", "3"]
+# long enough for checkpoints, which come every 15 s, to lie before most kills
+FIT = ["fit", "low_data_gan", "digits", "--steps", "3000", "--seed", "3"]
 STUDY = [
     *("study", "digits", "--shots", "5", "--arm", "cutout", "--arm", "rules+acgan", "--repeats", "3"),
     *("--generator-steps", "60", "--length", "100", "--workers", "2"),

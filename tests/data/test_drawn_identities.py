@@ -340,3 +340,9 @@ def test_coarse_images_are_blurred_and_keep_their_brightness():
     )
     assert (np.diff(soft, axis=2) ** 2).mean() < 0.5 * (np.diff(sharp, axis=2) ** 2).mean()
     assert abs(soft.mean() - sharp.mean()) < 1
+
+
+def test_load_draws_at_the_size_that_is_asked_for():
+    from ganaug.data.load import load
+
+    assert load("vehicles", size=(32, 48)).image.shape == (32, 48, 3)

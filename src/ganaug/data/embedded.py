@@ -25,3 +25,4 @@ def digits() -> ImageSet:
 
 
 EMBEDDED = {"digits": digits, "pedestrians": pedestrians, "vehicles": vehicles}
+DRAWN = ("pedestrians", "vehicles")  # at any size

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ganaug.data.embedded import EMBEDDED
+from ganaug.data.embedded import DRAWN, EMBEDDED
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.readers import arrays, class_folders, identities, shards, tables
@@ -59,6 +59,8 @@ def load(
 
 def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """A set by its embedded name or its path."""
+    if str(source) in DRAWN and size is not None:
+        return EMBEDDED[str(source)](size=size)  # type: ignore[operator]
     if str(source) in EMBEDDED:
         return resized_set(EMBEDDED[str(source)](), size, fit)
     path = Path(source).expanduser()

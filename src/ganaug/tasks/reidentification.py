@@ -75,7 +75,8 @@ class Reidentifier(BaseEstimator):
     margin : of the triplet loss, Euclidean.
     smoothing : of real labels.
     precision : formula of average precision, "rectangle" or "trapezoid"; both are in the table.
-    batch_size, lr, weight_decay : of the recipe; the same for every arm.
+    batch_size, lr, weight_decay : of the recipe; the same for every arm. On drawn pedestrians, validated on held-out
+        training identities, 1e-3 was better than 3e-3 (mAP 93.8 against 90.5 after 300 updates).
     """
 
     CARD: ClassVar[Card] = Card(
@@ -104,7 +105,7 @@ class Reidentifier(BaseEstimator):
         smoothing: float = 0.1,
         precision: str = "rectangle",
         batch_size: int = 32,
-        lr: float = 3e-3,
+        lr: float = 1e-3,
         weight_decay: float = 0.05,
     ):
         self.backbone = backbone

@@ -192,7 +192,7 @@ class DGNet(System):
         critic_width: int = 16,
         batch_size: int = 8,
         lr: float = 3e-4,
-        lr_id: float = 3e-3,
+        lr_id: float = 1e-3,
         published: bool = False,
         teacher: str = "soft",
         teacher_steps: float = 1.0,

@@ -171,7 +171,7 @@ def test_report_of_identities_is_written(finished):
 def test_shared_identity_is_refused_by_name():
     data = bodies()
     shared = data.but(fold=np.where(np.arange(len(data)) % 3, 0, 2).astype(np.int8))
-    with pytest.raises(InputError, match="has training and test images"):
+    with pytest.raises(InputError, match="in the training part and in the test part"):
         with_identities(shared)
 
 
@@ -188,6 +188,9 @@ def test_one_camera_is_one_sentence():
     alone = data.select(data.in_fold("test")).but(camera=np.zeros(36, np.int64))
     with pytest.raises(InputError, match="camera"):
         Reidentifier().score(Reidentifier().network(data.spec, 3).eval(), alone)
+    with pytest.raises(InputError, match="was seen by two cameras"):
+        with_identities(data.but(camera=np.zeros(len(data), np.int64)))
+    assert with_identities(data.but(camera=None)).camera is None
 
 
 def test_joint_arm_without_its_field_is_refused_before_anything_runs(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.readers.identity_names import refuse_shared
 
 
 def require_classes(data: ImageSet, least: int = 2, least_rows: int = 2) -> None:
@@ -34,29 +35,32 @@ def require_classes(data: ImageSet, least: int = 2, least_rows: int = 2) -> None
 def with_identities(data: ImageSet, least: int = 2) -> ImageSet:
     """The set with identities instead of classes: where it has none, each class is one.
 
-    Raises InputError unless `least` identities can be trained on, each with two images, and where an identity has both
-    training and test images.
+    Raises InputError unless `least` identities can be trained on, each with two images, where an identity has both
+    training and test images, and where no query could have a match.
     """
     where = data.name or "the set"
     if data.identity is None and data.label is None:
         raise InputError(f"{where} has neither identities nor classes: put the images into a folder an identity.")
     identity = data.label if data.identity is None else data.identity
     assert identity is not None
-    train = np.ones(len(data), bool) if data.fold is None else data.fold != 2
-    shared = np.intersect1d(identity[train & (identity > 0)], identity[~train])
-    if len(shared):
-        raise InputError(
-            f"identity {named(data, shared[0])} of {where} has training and test images: re-identification is tested "
-            "on identities that training never saw, so split by identity, or leave the test fold out."
-        )
+    fold = np.zeros(len(data), np.int8) if data.fold is None else data.fold
+    refuse_shared(identity, fold, fold == 2 if data.query is None else data.query, where)
+    train = fold != 2
     ids, counts = np.unique(identity[train & (identity >= 0)], return_counts=True)
     if len(ids) < least or (counts >= 2).sum() < least:
         raise InputError(
             f"{where} has {(counts >= 2).sum()} identities with two training images, at least {least} are needed."
         )
+    tested = (fold == 2 if (fold == 2).any() else train) & (identity >= 0)
+    if data.camera is not None and not seen_twice(identity[tested], data.camera[tested]):
+        raise InputError(
+            f"no identity of {where} that is to be tested was seen by two cameras, and a query is matched with images "
+            "of other cameras only: give images of two cameras, or no cameras at all."
+        )
     return data.but(identity=identity, label=None, classes=())
 
 
-def named(data: ImageSet, identity: int) -> str:
-    """An identity by its class name where it has one."""
-    return f"'{data.classes[identity]}'" if data.identity is None else str(identity)
+def seen_twice(identity: np.ndarray, camera: np.ndarray) -> bool:
+    """Whether any identity [N] has images of two cameras [N]."""
+    places = np.unique(np.stack([identity, camera], 1), axis=0)
+    return len(places) > len(np.unique(places[:, 0]))

@@ -20,16 +20,17 @@ def trained(
 ) -> nn.Module:
     """The learner's network after `steps` updates on the source, in evaluation mode.
 
-    AdamW with the learner's `lr` and `weight_decay`; the rate warms up over a tenth of the updates and falls by a
-    cosine.
+    AdamW with the learner's `lr` and `weight_decay`; the rate warms up over a tenth of the updates (half of them where
+    there are fewer than 20) and falls by a cosine.
     """
     keep_heap()
+    warm_up = 0.1 if steps >= 20 else 0.5  # a tenth of 10 updates leaves nothing to warm up over
     with on_device() as device, seeded(seed, "learner"):
         model = learner.network(source.spec, source.outputs)
         channels_last([model])
         optimiser = torch.optim.AdamW(model.parameters(), lr=learner.lr, weight_decay=learner.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, learner.lr, total_steps=max(steps, 2), pct_start=0.1, cycle_momentum=False
+            optimiser, learner.lr, total_steps=max(steps, 3), pct_start=warm_up, cycle_momentum=False
         )
         for t in range(steps):
             value = loss(model, source.batch(t).to(device), t)

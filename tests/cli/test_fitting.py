@@ -102,3 +102,30 @@ def test_a_used_folder_is_refused_and_resume_goes_on(run, ganaug_cli, refused):
 
 def test_classes_cannot_be_asked_of_an_unconditional_system(run, refused):
     assert "--per-class-model" in refused("sample", run, "--per-class", 3, "-o", "more")
+
+
+# --- two images combined -----------------------------------------------------------------------------------------
+
+
+def test_grid_of_a_joint_system_is_a_picture_and_its_variants_go_into_the_market_layout(ganaug_cli, tmp_path):
+    people = ganaug.load("pedestrians", size=(32, 32))
+    few = people.select(people.identity < 8).but(mask=None, keypoints=None, attributes=None, query=None, fold=None)
+    ganaug.write(few, tmp_path / "people", "market")
+    assert ganaug_cli("fit", "dg_net", "people", "--preset", "tiny", "--steps", 2, "-o", "run").exit_code == 0
+    assert ganaug_cli("augment", "run", "people", "--grid", "-o", "picture").exit_code == 0
+    from PIL import Image
+
+    with Image.open(tmp_path / "picture" / "grid.png") as picture:
+        assert picture.size[0] > 7 * 32
+    assert ganaug_cli("augment", "run", "people", "--format", "market", "-o", "more").exit_code == 0
+    names = [file.name for file in (tmp_path / "more" / "bounding_box_train").iterdir()]
+    assert len(names) == len(few)
+    assert all("s9_" in name for name in names)
+
+
+def test_grid_of_a_system_that_combines_nothing_is_refused(run, refused):
+    assert "dcgan has no grid" in refused("augment", "run", "digits", "--grid", "-o", "picture")
+
+
+def test_untrained_system_is_not_augmented_with(refused):
+    assert "dg_net must be trained first" in refused("augment", "dg_net", "pedestrians", "-o", "out")

@@ -9,6 +9,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.folds import fold, regime_of, training_view
+from ganaug.study.saturate import inner_fold
 
 
 def small_set(groups=None, unknown=0):
@@ -77,3 +78,34 @@ def test_unknown_labels_neither_train_nor_test_but_are_the_pool_of_a_system():
     view = training_view(data, rows.train)
     assert len(view.others["unlabelled"]) == 12
     assert view.others["unlabelled"].label is None
+
+
+# --- validation inside the training fold --------------------------------------------------------------------------
+
+
+def test_every_class_validates_whichever_was_cut():
+    data = digits()
+    rows = fold(data, None, 0, repeats=1, seed=0, cut={"8": 5})
+    inner = inner_fold(rows, data, 0)
+    counts = data.select(inner.test).counts()
+    assert min(counts.values()) >= 20
+    assert data.select(inner.train).counts()["8"] == 5  # the cut class keeps its few images: the pool validates it
+    assert not np.isin(inner.test, rows.test).any()
+    assert not np.intersect1d(inner.train, inner.test).size
+
+
+@pytest.mark.parametrize("shots", [1, 5])
+def test_few_shots_are_all_trained_on_and_the_rest_of_the_fold_validates(shots):
+    data = digits()
+    rows = fold(data, shots, 0, repeats=1, seed=0)
+    inner = inner_fold(rows, data, 0)
+    assert np.array_equal(inner.train, rows.train)
+    assert np.isin(inner.test, rows.pool).all()
+
+
+def test_without_a_pool_a_part_of_each_class_is_held_out():
+    data = digits()
+    rows = fold(data, None, 0, repeats=1, seed=0)
+    inner = inner_fold(rows, data, 0)
+    assert np.array_equal(np.sort(np.append(inner.train, inner.test)), rows.train)
+    assert len(inner.test) == pytest.approx(len(rows.train) / 3, rel=0.1)

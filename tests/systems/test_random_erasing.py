@@ -10,12 +10,14 @@ import ganaug
 from ganaug.core.seeding import seeded
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
+from ganaug.parts.ops.erase import fitting_rectangles
 
 
 def sides(height: int, width: int, n: int = 4000, **params) -> tuple[torch.Tensor, torch.Tensor]:
     """Heights and widths of the erased rectangles."""
     with seeded(0, "rectangles"):
-        found = ganaug.make("random_erasing", **params).rectangles(n, height, width)
+        known = {"p": 0.5, "area": (0.02, 0.4), "aspect": 0.3, **params}
+        found = fitting_rectangles(n, height, width, **known)
     x0, y0, x1, y1 = found.unbind(1)
     assert (x0 >= 0).all() and (y0 >= 0).all() and (x1 <= width).all() and (y1 <= height).all()
     erased = x1 > x0

@@ -28,6 +28,7 @@ LONGEST = 3200
 TRIAL_STEPS = 400
 TRIALS = 3
 MOST_VALIDATION = 1000
+LEAST_VALIDATION = 20  # images of a class in the pool
 STRENGTHS: dict[str, dict[str, Any]] = {
     "weak": {"strength": 0.5},
     "medium": {"strength": 1.0},
@@ -54,21 +55,27 @@ class Trial:
 
 
 def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
-    """A split inside the training fold: the pool validates where it is large enough, else a held-out part.
+    """A split inside the training fold: its test rows are validation rows.
 
-    The test rows of the result are validation rows of the training fold.
+    A class of which the pool (what `shots` or `cut` leave out) has enough images is validated with these, any other
+    with a held-out part of its training rows; so every class counts, whichever were cut. Identities are held out whole.
     """
     seed = derive(fold.seed, "saturation", trial) % 2**31
-    if data.label is not None and len(fold.pool) >= max(50, 5 * len(data.classes)):
-        chosen = np.random.default_rng(seed).permutation(fold.pool)[:MOST_VALIDATION]
-        return Fold(fold.train, fold.pool[:0], np.sort(chosen), seed)
     view = training_view(data, fold.train)
     if data.label is None:  # unseen identities validate
-        view = view.but(label=None, group=view.identity)  # type: ignore[assignment]
-    held, rest = view.holdout(0.3, seed)
-    position = {int(i): row for i, row in zip(data.index[fold.train], fold.train, strict=True)}  # type: ignore[index]
-    rows = [np.array([position[int(i)] for i in part.index]) for part in (rest, held)]  # type: ignore[union-attr]
-    return Fold(rows[0], fold.pool[:0], rows[1], seed)
+        held, rest = view.but(label=None, group=view.identity).holdout(0.3, seed)  # type: ignore[attr-defined]
+        return Fold(rows_in(data, fold.train, rest), fold.pool[:0], rows_in(data, fold.train, held), seed)
+    spared = np.bincount(data.label[fold.pool], minlength=len(data.classes)) >= LEAST_VALIDATION
+    pool = np.random.default_rng(seed).permutation(fold.pool[spared[data.label[fold.pool]]])[:MOST_VALIDATION]
+    alone = ~spared[data.label[fold.train]]
+    held = rows_in(data, fold.train[alone], view.holdout(0.3, seed)[0]) if alone.any() else fold.pool[:0]
+    return Fold(np.setdiff1d(fold.train, held), fold.pool[:0], np.sort(np.append(pool, held)), seed)
+
+
+def rows_in(data: ImageSet, among: np.ndarray, part: ImageSet) -> np.ndarray:
+    """The rows of `data`, out of some of them, that a part of it holds."""
+    assert data.index is not None and part.index is not None
+    return among[np.isin(data.index[among], part.index)]
 
 
 def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> float:

@@ -109,11 +109,11 @@ def test_appearance_code_loss_has_a_gradient_only_where_it_is_asked_for(live):
 
 def test_looking_through_the_recogniser_leaves_its_statistics_alone():
     system, batch = opened()
-    before = [b.clone() for b in system.enc_a.buffers()]
-    code, _ = batch.image.new_zeros(4, 4 * 64), None
     structure = system.enc_s(grey(batch.image))
     swapped = torch.rand_like(batch.image, requires_grad=True)
-    system.consistency(swapped, code[:, :1], structure, system.classes(batch), 0.0)
+    code, _ = system.codes(batch.image, batch.pair["positive"].image)
+    before = [b.clone() for b in system.enc_a.buffers()]
+    system.consistency(swapped, code, structure, system.classes(batch), 1.0)
     assert all(torch.equal(a, b) for a, b in zip(before, system.enc_a.buffers(), strict=True))
 
 

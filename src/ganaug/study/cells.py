@@ -46,7 +46,8 @@ class LearnerJob:
     def describe(self) -> dict:
         """Plain values for the cell's key; the arm's name does not matter."""
         own = {"arm": self.arm.describe(), "shots": self.shots, "repeat": self.repeat, "steps": self.steps}
-        return {**own, "rules": dict(self.rules), "images": list(self.images), "seed": self.fold.seed}
+        own |= {"rules": dict(self.rules), "images": list(self.images), "seed": self.fold.seed}
+        return {**own, "offered": len(self.fold.offered)}
 
 
 def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> dict:

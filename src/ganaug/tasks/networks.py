@@ -29,8 +29,9 @@ class Network(nn.Module):
 def small(channels: int, outputs: int, size: tuple[int, int]) -> Network:
     """The small trunk, a grid of at most 4x4 means, dropout, and a linear head.
 
-    The grid keeps where things are: with ten MNIST images a class and no augmentation, one global mean scored 82 % and
-    this 90 %, strided convolutions with a global mean 59 %. About 12 ms an update of 32 images at 28 px on one core.
+    The grid keeps where things are: with ten MNIST images a class, no augmentation and 400 updates (four draws), this
+    scored 90 %, a 2x2 grid 88 %, strided convolutions with a global mean 59 %. Chosen on labelled MNIST, digits and
+    white blood cells, once, for all arms alike. About 13 ms an update of 32 images at 28 px on one core.
     """
     maps, width = small_trunk(channels, size)
     pools = sum(isinstance(layer, nn.MaxPool2d) for layer in maps)  # type: ignore[arg-type]

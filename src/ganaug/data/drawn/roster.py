@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
-from ganaug.data.drawn.sightings import COLOURS, SHAPES, VISITS, Sighting, between, uniforms
+from ganaug.data.drawn.sightings import COLOURS, SHAPES, VISITS, Sighting, between, sightings, uniforms
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 
@@ -87,24 +87,33 @@ def visits(identity: int, images: int, cameras: int, seed: int) -> Int[ndarray, 
     return rng.permutation(seen[np.arange(images) % len(seen)])
 
 
+class Kind(NamedTuple):
+    """What is drawn: how its identities look, how they are rendered, its number of poses, its parts and its name."""
+
+    looks: Callable[..., Look]
+    render: Callable[[Look, Sighting, tuple[int, int]], Drawing]
+    poses: int
+    parts: tuple[str, ...]
+    name: str
+
+
 def drawn_set(
-    columns: Mapping[str, ndarray],
-    draw: Callable[[ndarray], tuple[Look, Sighting, Drawing]],
-    size: tuple[int, int],
-    parts: tuple[str, ...],
-    name: str,
+    kind: Kind, identities: int, images: int, *, size: tuple[int, int], cameras: int, look_alikes: bool, seed: int
 ) -> ImageSet:
     """The set of all rows, drawn in batches; attributes are the part colours, the pose and the viewpoint."""
+    size, columns = checked_size(size), roster(identities, images, cameras, look_alikes, seed)
     batch = max(1, BATCH * 64 * 64 // max(64 * 64, size[0] * size[1]))
     done = []
     for start in range(0, len(columns["identity"]), batch):
-        who, how, drawing = draw(np.arange(start, min(start + batch, len(columns["identity"]))))
-        seen = np.concatenate([who.colours.reshape(len(how.pose), -1), how.pose[:, None], how.view[:, None]], 1)
-        done.append((*drawing, seen.astype(np.float32)))
-    images, masks, keypoints, attributes = (np.concatenate(column) for column in zip(*done, strict=True))
-    names = (*(f"{part}_{channel}" for part in parts for channel in "rgb"), "pose", "view")
+        rows = np.arange(start, min(start + batch, len(columns["identity"])))
+        who = kind.looks(columns["identity"][rows], look_alikes=look_alikes, seed=seed)
+        how = sightings(rows, columns["camera"][rows], cameras=cameras, poses=kind.poses, seed=seed)
+        seen = np.concatenate([who.colours.reshape(len(rows), -1), how.pose[:, None], how.view[:, None]], 1)
+        done.append((*kind.render(who, how, size), seen.astype(np.float32)))
+    pixels, masks, keypoints, attributes = (np.concatenate(column) for column in zip(*done, strict=True))
+    names = (*(f"{part}_{channel}" for part in kind.parts for channel in "rgb"), "pose", "view")
     return ImageSet.of(
-        images, mask=masks, keypoints=keypoints, attributes=attributes, attribute_names=names, name=name, **columns
+        pixels, mask=masks, keypoints=keypoints, attributes=attributes, attribute_names=names, name=kind.name, **columns
     )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from ganaug.data.drawn.roster import Drawing, Look, checked_size, colour_numbers, drawn_set, roster, shape_numbers
+from ganaug.data.drawn.roster import Drawing, Kind, Look, colour_numbers, drawn_set, shape_numbers
 from ganaug.data.drawn.shapes import Canvas, Patch, ellipse, polygon
-from ganaug.data.drawn.sightings import Sighting, backdrop, between, developed, facing, rgb, sightings, turned
+from ganaug.data.drawn.sightings import Sighting, backdrop, between, developed, facing, rgb, turned
 from ganaug.data.image_set import ImageSet
 
 PARTS = ("body", "roof", "windows", "tyres", "rims", "lights", "sticker")  # mask ids 1..7; colours in this order
@@ -69,14 +69,8 @@ def vehicles(
     Row i depends on the arguments and i only. Raises InputError for sizes below 16 and for too few identities, images
     or cameras.
     """
-    size, columns = checked_size(size), roster(identities, images, cameras, look_alikes, seed)
-
-    def draw(rows: ndarray) -> tuple[Look, Sighting, Drawing]:
-        who = looks(columns["identity"][rows], look_alikes=look_alikes, seed=seed)
-        how = sightings(rows, columns["camera"][rows], cameras=cameras, poses=len(POSES), seed=seed)
-        return who, how, render(who, how, size)
-
-    return drawn_set(columns, draw, size, PARTS, "vehicles")
+    kind = Kind(looks, render, len(POSES), PARTS, "vehicles")
+    return drawn_set(kind, identities, images, size=size, cameras=cameras, look_alikes=look_alikes, seed=seed)
 
 
 def looks(identity: Int[ndarray, " b"], *, look_alikes: bool = False, seed: int = 0) -> Look:

@@ -84,7 +84,7 @@ def teacher(batch: Batch, classes: int, logits: Tensor | None) -> Soft:
 
 
 def rank(batch: Batch, classes: int, logits: Tensor | None) -> Soft:
-    """2 r / (K (K + 1)) for the class of rank r, 1 for the least likely: MpRL (Huang et al. 2019, eq. 4)."""
+    """2 r / (K (K + 1)) for the class of rank r, 1 for the least likely: MpRL (Huang et al. 2019, arXiv 1801.06742)."""
     ranks = seen(logits, classes).argsort(dim=1, stable=True).argsort(1) + 1
     return 2.0 * ranks / (classes * (classes + 1))
 

@@ -11,7 +11,7 @@ class BNNeck(nn.Module):
     """Pooled features [B, D] -> logits [B, K]; the embedding is what a batch norm without bias makes of them.
 
     Metric losses act on the features before the norm, cross-entropy after it, so that the two do not pull on one
-    space (Luo et al. 2019, arXiv 1903.07071, section 3.6).
+    space (Luo et al. 2019, arXiv 1903.07071).
     """
 
     def __init__(self, width: int, outputs: int):

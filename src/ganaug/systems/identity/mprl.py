@@ -5,7 +5,7 @@ Yan Huang, Jingsong Xu, Qiang Wu, Zhedong Zheng, Zhaoxiang Zhang, Jian Zhang, "M
 Generated Data in Person Re-Identification", IEEE TIP 2019, arXiv 1801.06742.
 
 Images as in LSRO. The identity that the network finds r-th least likely for an image gets 2 r / (K (K + 1)) of its
-label, K for the likeliest. Here as in the paper's best schedule, dMpRL-II: ranks of the network in training, nothing
+label, K for the likeliest. Here as in its schedule dMpRL-II: ranks of the network in training, nothing
 before epoch 21 of 50 and a tenth of the weight after it.
 
 Labels: rank_late. Others by a Recipe: rank (dMpRL-I: from the start, full weight), rank_static (sMpRL: ranks of a model

@@ -12,7 +12,7 @@ Labels: hard, the class that was asked for. Classes are drawn uniformly for both
 Deviations: the critic is DCGAN's trunk with dropout on its features; preset small learns five times as fast against a
 narrower critic, because it is meant for small sets and short runs. Augmenting what the critic sees is left out on
 purpose: on digits it halved the differences within a class.
-Cost: preset small at 28 px, batch 32: about 50 ms a step on one core.
+Cost: preset small at 28 px, batch 32: about 59 ms a step on one core.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class ACGAN(System):
         needs=("label",),
         can=("sample",),
         min_rows=10,
-        cost="50 ms a step at 28 px, batch 32, preset small, one core",
+        cost="59 ms a step at 28 px, batch 32, preset small, one core",
         deviations=(
             "preset small learns five times as fast as the paper, against a narrower critic",
             "the critic is DCGAN's trunk with dropout on its features",

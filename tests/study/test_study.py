@@ -200,6 +200,16 @@ def test_rest_of_the_training_fold_is_offered_without_labels_and_without_test_ro
     assert not np.isin(pool.index, seen[0].index).any()
 
 
+def test_cells_with_and_without_the_offered_rest_are_not_taken_for_each_other():
+    from ganaug.study.arms import Arm
+
+    keys = []
+    for offer in (False, True):
+        rows = quick(offer_rest=offer).fold(digits(), 5, 0)
+        keys.append(cells.LearnerJob(Arm("a", "joint", "none", joint="dg_net"), 5, 0, 20, {}, (), rows).describe())
+    assert keys[0] != keys[1]
+
+
 def test_folder_arm_runs_on_images_of_another_tool(tmp_path):
     data = digits()
     quick(repeats=1).export_folds(data, tmp_path / "folds")

@@ -46,8 +46,8 @@ class LearnerJob:
     def describe(self) -> dict:
         """Plain values for the cell's key; the arm's name does not matter."""
         own = {"arm": self.arm.describe(), "shots": self.shots, "repeat": self.repeat, "steps": self.steps}
-        own |= {"rules": dict(self.rules), "images": list(self.images), "seed": self.fold.seed}
-        return {**own, "offered": len(self.fold.offered)}
+        fold = {"seed": self.fold.seed, "offered": len(self.fold.offered)}
+        return {**own, **fold, "rules": dict(self.rules), "images": list(self.images)}
 
 
 def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> dict:

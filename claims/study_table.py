@@ -58,18 +58,31 @@ def scores_table(found: dict) -> list[str]:
     """Mean score of every arm."""
     classes = found["manifest"]["data"]["classes"]
     some = classes if len(classes) <= 5 else []
-    score = found["manifest"].get("score", "balanced accuracy")
-    lines = ["", f"| arm | shots | {score} | status |" + "".join(f" recall {c} |" for c in some)]
+    score, of_class = (
+        found["manifest"].get(name, word) for name, word in (("score", "score"), ("class_score", "recall"))
+    )
+    lines = ["", f"| arm | shots | {score} | status |" + "".join(f" {of_class} {c} |" for c in some)]
     lines.append("|---|---|---|---|" + "---|" * len(some))
     for shots in found["manifest"]["shots"]:
         for arm in found["arms"]:
             cells = [c for c in found["cells"] if c["arm"] == arm["arm"] and c["shots"] == shots]
             bad = sum(c["status"] != "ok" for c in cells)
-            recalls = "".join(f" {100 * mean(c['per_class'][k] for c in cells):.1f} |" for k in some)
+            recalls = "".join(f" {100 * mean(c['per_class'].get(k, 0.0) for c in cells):.1f} |" for k in some)
             status = f"{bad} of {len(cells)} counted as baseline" if bad else "ok"
             lines.append(
                 f"| {arm['arm']} | {shots or 'all'} | {spread([c['score'] for c in cells])} | {status} |{recalls}"
             )
+    return lines
+
+
+def gap_table(found: dict) -> list[str]:
+    """How far each arm goes from the source alone to the oracle, where there are two domains."""
+    if not found.get("gaps"):
+        return []
+    lines = ["", "| arm | share of the gap closed, each repeat |", "|---|---|"]
+    for arm in dict.fromkeys(gap["arm"] for gap in found["gaps"]):
+        shares = [gap["recovered"] for gap in found["gaps"] if gap["arm"] == arm]
+        lines.append(f"| {arm} | {', '.join('none' if s is None else f'{100 * s:.0f} %' for s in shares)} |")
     return lines
 
 
@@ -92,7 +105,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = json.loads((asked.folder / "results.json").read_text(encoding="utf-8"))
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    tables = [*scores_table(found), *verdict_table(found), *saturation_table(found)]
+    tables = [*scores_table(found), *gap_table(found), *verdict_table(found), *saturation_table(found)]
     print("\n".join([*head(found, asked.title, commit), *tables, "", found["summary"]["advice"]]))
 
 

@@ -30,6 +30,8 @@ _HOME = {
     "PerImage": "ganaug.core.combine",
     "Classifier": "ganaug.tasks.classification",
     "Reidentifier": "ganaug.tasks.reidentification",
+    "Segmenter": "ganaug.tasks.segmentation",
+    "two_domains": "ganaug.study.adaptation",
     "Study": "ganaug.study.study",
     "evaluate": "ganaug.study.evaluate",
     "write_report": "ganaug.report.html",
@@ -52,11 +54,13 @@ if TYPE_CHECKING:
     from ganaug.data.spec import Spec
     from ganaug.data.view import TrainView
     from ganaug.data.write import write
+    from ganaug.study.adaptation import two_domains
     from ganaug.study.evaluate import evaluate
     from ganaug.study.inspect import inspect
     from ganaug.study.study import Study
     from ganaug.tasks.classification import Classifier
     from ganaug.tasks.reidentification import Reidentifier
+    from ganaug.tasks.segmentation import Segmenter
 
 
 def __getattr__(name: str) -> Any:

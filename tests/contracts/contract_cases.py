@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import ganaug
-from ganaug.core import state
+from ganaug.core import sampling, state
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.image_set import ImageSet
@@ -233,7 +233,7 @@ def optimised(value: Any) -> Iterator[Tensor]:
 
 def needs_like(found: Fitted) -> bool:
     """Whether samples need whole images or maps as conditions."""
-    return any(field not in found.system.conditions for field in found.system.CARD.needs)
+    return bool(sampling.unseen(found.system))
 
 
 def batches(found: Fitted, n: int, **how: Any) -> list[Batch]:

@@ -164,6 +164,11 @@ def test_what_describes_the_pixels_moves_with_them_or_is_refused(id):
     moved = [name for name in SPATIAL if name in ENTRIES[id].card["moves"]]
     kept = dict.fromkeys([name for name in SPATIAL if name not in moved and name != "views"])
     made = system.augment(given.but(**kept, **({} if "views" in moved else {"views": {}})), seed=4)
+    if ENTRIES[id].card["labels"] == "carry" and system.default_steps():  # a translator: nothing moves
+        for name in moved:
+            ours, theirs = ((s.views["twin"].image if name == "views" else getattr(s, name)) for s in (made, given))
+            assert torch.equal(ours, theirs), name
+        return
     for name in moved:
         assert in_step(made.but(mask=made.mask if made.mask is not None else given.mask), name), name
 

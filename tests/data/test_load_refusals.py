@@ -67,9 +67,12 @@ def test_something_beside_the_folds(class_folders):
 
 
 def test_images_and_masks_are_not_two_classes(tmp_path):
-    for kind in ("images", "masks"):
-        save(picture(0), tmp_path / "train" / kind / "a.png")
-    told(tmp_path, "masks/", "segmentation")
+    save(picture(0), tmp_path / "train" / "images" / "a.png")
+    save(np.eye(6, 8, dtype=np.uint8)[..., None], tmp_path / "train" / "masks" / "a.png")
+    data = load(tmp_path)
+    assert len(data) == 1 and data.classes == () and data.label is None and data.mask_classes == ("0", "1")
+    (tmp_path / "train" / "masks" / "a.png").unlink()
+    told(tmp_path, "a.png", "no mask")
 
 
 def spoil(how: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

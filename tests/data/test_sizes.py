@@ -52,6 +52,16 @@ def test_a_set_in_memory_is_brought_to_size_too():
 
 
 def test_columns_in_pixel_coordinates_are_not_left_behind():
-    data = ImageSet.of(np.zeros((3, 6, 8, 1), np.uint8), mask=np.zeros((3, 6, 8), np.uint8))
-    with pytest.raises(InputError, match="'mask'"):
+    data = ImageSet.of(np.zeros((3, 6, 8, 1), np.uint8), boxes=np.zeros((3, 1, 4), np.float32))
+    with pytest.raises(InputError, match="'boxes'"):
         load(data, size=4)
+
+
+def test_masks_move_along_by_nearest_pixels_and_padding_is_unknown():
+    mask = np.zeros((1, 4, 8), np.uint8)
+    mask[0, :2, :4] = 3
+    data = ImageSet.of(np.zeros((1, 4, 8, 1), np.uint8), mask=mask, valid=np.ones((1, 4, 8), bool))
+    assert load(data, size=(2, 4)).mask.tolist() == [[[3, 3, 0, 0], [0, 0, 0, 0]]]
+    padded = load(data, size=8, fit="pad")
+    assert (padded.mask[0, :2] == 255).all() and (padded.mask[0, 2:6] == mask[0]).all()
+    assert padded.valid[0].sum() == 32 and not padded.valid[0, :2].any()

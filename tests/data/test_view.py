@@ -50,3 +50,10 @@ def test_hidden_columns():
     data = ImageSet.of(np.zeros((3, 2, 2), np.uint8), [0, 1, 0])
     hidden = TrainView.of(data, hide=["label"])
     assert hidden.label is None and hidden.batch([0]).label is None and data.label is not None
+
+
+def test_test_rows_of_further_sets_are_left_out():
+    images = np.zeros((6, 2, 2), np.uint8)
+    other = ImageSet.of(images, fold=np.array([0, 0, 1, 2, 2, -1], np.int8))
+    view = TrainView.of(ImageSet.of(images).but(others={"b": other, "c": ImageSet.of(images)}))
+    assert view.others["b"].index.tolist() == [0, 1, 2, 5] and len(view.others["c"]) == 6

@@ -114,10 +114,10 @@ def test_mixed_sizes(tmp_path, format):
         write(data, tmp_path / "npz", "npz")
 
 
-def test_masks_go_into_npz_and_nowhere_else(tmp_path):
-    data = table().but(mask=np.random.default_rng(0).integers(0, 3, (24, 5, 7)).astype(np.uint8))
+def test_depth_goes_into_npz_and_nowhere_else(tmp_path):
+    data = table().but(depth=np.random.default_rng(0).random((24, 5, 7)).astype(np.float32))
     assert_equal(load(write(data, tmp_path / "out", "npz")), data)
-    with pytest.raises(InputError, match="'mask'"):
+    with pytest.raises(InputError, match="'depth'"):
         write(data, tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 

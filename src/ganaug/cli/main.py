@@ -26,11 +26,13 @@ COMMANDS = (  # name, function, example
     ("sample", fitting.sample, "ganaug sample run --per-class 100 -o more"),
     ("augment", fitting.augment, "ganaug augment cutout photos -o more"),
     ("study", studying.study, "ganaug study photos --arm cutout --arm rules+acgan --shots 10 -o out"),
+    ("adapt", studying.adapt, "ganaug adapt rendered photos -o out"),
     ("evaluate", studying.evaluate, "ganaug evaluate photos more --json"),
 )
 GO_ON = {
     "fit": "; go on with --resume",
     "study": "; go on with --resume",
+    "adapt": "; go on with --resume",
     "demo": "; the same command goes on",
 }
 

@@ -32,6 +32,8 @@ class Format(str, Enum):
     csv = "csv"
     webdataset = "webdataset"
     market = "market"
+    geotiff = "geotiff"
+    coco = "coco"
 
 
 def matching_ids(incomplete: str) -> list[str]:
@@ -53,17 +55,22 @@ Fitting = Annotated[
 Unlabelled = Annotated[
     str | None, typer.Option("--unlabelled", metavar="PATH", help="More images, without labels.", rich_help_panel=DATA)
 ]
+Tiles = Annotated[
+    int | None,
+    typer.Option("--tiles", metavar="N", help="Cut large images into NxN tiles.", rich_help_panel=DATA),
+]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="A new or empty folder.")]
 Form = Annotated[
-    Format, typer.Option("--format", metavar="F", help="folder, npz, csv, webdataset, or market for identities.")
+    Format,
+    typer.Option("--format", metavar="F", help="folder, npz, csv, webdataset, market (identities), geotiff, coco."),
 ]
 
 
-def loaded(data: str, size: str | None, fit: Fit, unlabelled: str | None = None) -> ImageSet:
+def loaded(data: str, size: str | None, fit: Fit, unlabelled: str | None = None, tiles: int | None = None) -> ImageSet:
     """The image set that the data options describe."""
-    return ganaug.load(data, size=pixels(size), fit=fit.value, unlabelled=unlabelled)
+    return ganaug.load(data, size=pixels(size), fit=fit.value, unlabelled=unlabelled, tiles=tiles)
 
 
 def pixels(size: str | None) -> int | tuple[int, int] | None:

@@ -89,12 +89,24 @@ def verdicts(results: Mapping[str, Any], report: Path) -> None:
     summary = results.get("summary") or {}
     line(summary.get("headline"), style="bold")
     line(summary.get("why_arms"))
+    line(summary.get("score_note"))
     for verdict in results.get("verdicts") or ():
         line(verdict.get("sentence"), style=COLOURS.get(verdict.get("verdict", ""), ""), indent="  ")
     for placebo in results.get("placebos") or ():
         line(placebo.get("sentence"), indent="  ")
+    if results.get("gaps"):
+        table("share of the gap between source alone and oracle", ("arm", "shares"), gap_rows(results["gaps"]))
     line(summary.get("advice"))
     line(f"report: {report}")
+
+
+def gap_rows(gaps: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Each arm with its share of the gap in every repeat."""
+    shares: dict[str, list[str]] = {}
+    for gap in gaps:
+        share = gap["recovered"]
+        shares.setdefault(gap["arm"], []).append("none" if share is None else f"{100 * share:.0f} %")
+    return [(arm, ", ".join(found)) for arm, found in shares.items()]
 
 
 def table(title: str, heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:

@@ -12,11 +12,12 @@ import typer
 
 import ganaug
 from ganaug.cli import options, progress, show
-from ganaug.cli.options import Data, Fit, Fitting, Json, Out, Seed, Size, Texts
+from ganaug.cli.options import Data, Fit, Fitting, Json, Out, Seed, Size, Texts, Tiles
 
 if TYPE_CHECKING:
     from ganaug import ImageSet, Study
 
+ADAPTING = ("rules", "colour_match", "cyclegan")
 # About two minutes on two cores.
 DEMO = {"arms": ["smote", "rules+low_data_gan"], "shots": [5], "repeats": 5, "workers": 2}
 
@@ -46,7 +47,9 @@ def study(
         list[int] | None, typer.Option(metavar="N", help="Training images a class; repeatable. Default: all.")
     ] = None,
     repeats: Annotated[int, typer.Option(help="Paired repeats; below 5 expect 'inconclusive'.")] = 5,
-    task: Annotated[str, typer.Option(help="What is trained downstream: classification or reid.")] = "classification",
+    task: Annotated[
+        str, typer.Option(help="What is trained downstream: classification, segmentation, reid.")
+    ] = "classification",
     margin: Annotated[float, typer.Option(help="The least difference that matters: 0.01 is one point.")] = 0.01,
     length: Annotated[
         int | None, typer.Option(metavar="N", help="Downstream updates. Default: until the baseline is saturated.")
@@ -69,6 +72,7 @@ def study(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped study.")] = False,
     size: Size = None,
     fit: Fitting = Fit.resize,
+    tiles: Tiles = None,
     unlabelled: Annotated[
         str | None,
         typer.Option(
@@ -97,10 +101,51 @@ def study(
         backend=backend,
         command=command(),
     )
-    given = options.loaded(data, size, fit, None if unlabelled == "rest" else unlabelled)
+    given = options.loaded(data, size, fit, None if unlabelled == "rest" else unlabelled, tiles)
     if export_folds is not None and not (resume and export_folds.exists()):
         asked.export_folds(given, export_folds)
     judge(asked, given, out, resume, json)
+
+
+def adapt(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Images with labels: rendered, or of another kind.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Images of the kind that matters.")],
+    out: Out,
+    labels_from: Annotated[str, typer.Option(metavar="WHICH", help="Whose labels may train: source.")] = "source",
+    arm: Annotated[Texts, typer.Option(metavar="A", help="Ids joined by +; repeatable.")] = None,
+    task: Annotated[str, typer.Option(help="segmentation or classification.")] = "segmentation",
+    repeats: Annotated[int, typer.Option(help="Paired repeats.")] = 3,
+    margin: Annotated[float, typer.Option(help="The least difference that matters: 0.01 is one point.")] = 0.01,
+    length: Annotated[int | None, typer.Option(metavar="N", help="Downstream updates.")] = None,
+    generator_steps: Annotated[
+        int | None, typer.Option("--generator-steps", "--steps", metavar="N", help="Training steps of each translator.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    size: Size = None,
+    fit: Fitting = Fit.resize,
+    tiles: Tiles = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Labels from SOURCE for TARGET: trained on the source, on its translations, and (if TARGET has labels) on TARGET.
+
+    TARGET's labels score, and train nothing but the oracle, which shows what would be possible.
+    """
+    asked = ganaug.Study(
+        arms=arm or list(ADAPTING),
+        task=task,
+        repeats=repeats,
+        seed=seed,
+        margin=margin,
+        steps=length,
+        generator_steps=generator_steps,
+        labels_from=labels_from,
+        workers=workers,
+        command=command(),
+    )
+    both = [options.loaded(data, size, fit, None, tiles) for data in (source, target)]
+    judge(asked, ganaug.two_domains(*both), out, resume, json)
 
 
 def evaluate(

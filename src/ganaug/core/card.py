@@ -15,8 +15,8 @@ class Card:
     `needs` names the fields a training set must have and `sets` the further sets ("b", "style"); `can` is what the
     system offers: "sample", "augment", "model", "grid" (two images combined). `channels` is "any", or the numbers that
     are possible ("1, 3"); `sizes` the shortest and the longest side in pixels. `moves` names the spatial fields that
-    are kept in step with the pixels. `labels` is the default label policy, `shows` one falsifiable sentence that a
-    mechanism test checks.
+    are kept in step with the pixels, `makes` the needed fields that its images come with by themselves. `labels` is the
+    default label policy, `shows` one falsifiable sentence that a mechanism test checks.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Card:
     online: bool = False
     on_batch: bool = False
     moves: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
     cost: str = ""

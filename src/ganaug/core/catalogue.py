@@ -34,6 +34,7 @@ GIVEN = {
     "online": False,
     "on_batch": False,
     "moves": (),
+    "makes": (),
 }
 
 

@@ -22,9 +22,9 @@ class Scores:
     """How a model did on a test set.
 
     `main` is the score that verdicts compare (a fraction, higher is better), `table` every score by name,
-    `per_class` the recall of each class. `units` has one row a test unit, so that every score can be resampled:
+    `per_class` each class's recall or IoU. `units` has one row a test unit, so that every score can be resampled:
     `reduce(units)` gives the main score. `shares` [rows of the test set] is what each test row adds: their mean is
-    the main score, NaN for rows that are no unit of it.
+    the main score, NaN for rows that are no unit of it. `note` says in a sentence what could not be scored.
     """
 
     main: float
@@ -33,6 +33,7 @@ class Scores:
     reduce: Callable[[np.ndarray], float]
     shares: np.ndarray
     per_class: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 class Source(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.spec import Spec
 
 if TYPE_CHECKING:
     from ganaug.core.system import System
@@ -25,21 +26,26 @@ def missing(system: System, train: ImageSet) -> list[str]:
     """What a system can't work without, one sentence each."""
     card, spec = system.CARD, train.spec
     said = []
-    for field in card.needs:
-        kind, _, name = field.partition(".")
-        there = name in spec.views if kind == "views" else kind in spec.fields
-        if not there:
-            said.append(
-                f"{card.id} needs the field '{field}', and this set has {', '.join(sorted(spec.fields)) or 'none'}."
-            )
+    for field in system.needs:
+        if not has(spec, field):
+            found = sorted([*spec.fields, *(f"views.{name}" for name in spec.views)])
+            said.append(f"{card.id} needs the field '{field}', and this set has {', '.join(found) or 'none'}.")
+    if "mask" in system.needs and "mask" in spec.fields and not spec.mask_classes:
+        said.append(f"{card.id} needs names for the values of the masks: give mask_classes=('ground', 'roof', ...).")
     said += [
         f"{card.id} needs a second set '{name}': give it with the data (others={{'{name}': ...}})."
         for name in card.sets
         if name not in spec.others
     ]
-    if card.needs or system.rows_per_step:
+    if system.needs or system.rows_per_step:
         said += size_problems(system, train) + channel_problems(system, train)
     return said
+
+
+def has(spec: Spec, field: str) -> bool:
+    """Whether a set has a field, or a view ("views.low")."""
+    kind, _, name = field.partition(".")
+    return name in spec.views if kind == "views" else kind in spec.fields
 
 
 def size_problems(system: System, train: ImageSet) -> list[str]:

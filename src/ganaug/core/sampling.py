@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ganaug.core import loop
 from ganaug.core.device import on_device
+from ganaug.core.requirements import has
 from ganaug.core.seeding import seeded
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
@@ -58,8 +59,8 @@ def condition_table(train: ImageSet, needs: Sequence[str]) -> dict[str, Tensor]:
 
 
 def unseen(system: System) -> list[str]:
-    """The conditions that no table can hold, because they are whole images or maps."""
-    return [field for field in system.CARD.needs if field not in system.conditions]
+    """The conditions that no table can hold, because they are whole images or maps, and that it does not make."""
+    return [field for field in system.needs if field not in system.conditions and field not in system.CARD.makes]
 
 
 def seen(system: System, rows: Tensor) -> Batch:
@@ -81,8 +82,11 @@ def of_class(k: int, rows: Tensor) -> Batch:
 
 def asked(system: System, like: ImageSet, rows: Tensor) -> Batch:
     """The conditions of some rows: everything but their image; nothing for a system that follows none of it."""
-    if not system.CARD.needs and not system.conditional:
+    if not system.needs and not system.conditional:
         return Batch(index=rows)
+    for field in unseen(system):
+        if not has(like.spec, field):
+            raise InputError(f"{system.CARD.id} makes images from '{field}', and the given set has none: give one.")
     return system.draw(like, rows).but(image=None)
 
 
@@ -130,7 +134,7 @@ def collected(system: System, batches: Sequence[Batch], seed: int) -> ImageSet:
     if not batches:
         raise InputError("no images were asked for: give a number above 0.")
     numbers = [int(i) for batch in batches if batch.index is not None for i in batch.index]
-    made = ImageSet.from_batches(batches, system.spec, origin=origins(system, seed, numbers), name=system.CARD.id)
+    made = ImageSet.from_batches(batches, system.out_spec, origin=origins(system, seed, numbers), name=system.CARD.id)
     return made.but(index=np.arange(len(made)))
 
 
@@ -151,7 +155,8 @@ def varied_set(system: System, data: ImageSet, seed: int) -> ImageSet:
         assert batch.index is not None
         batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
     told = origins(system, seed, range(len(data)))
-    return ImageSet.from_batches(batches, data.spec, origin=told, name=system.CARD.id)
+    spec = data.spec if system.out_spec == system.spec else system.out_spec
+    return ImageSet.from_batches(batches, spec, origin=told, name=system.CARD.id)
 
 
 def origins(system: System, seed: int, numbers: Sequence[int]) -> np.ndarray:

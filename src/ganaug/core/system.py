@@ -81,6 +81,11 @@ class System(BaseEstimator):
         """Identity unless a study's arm sets another."""
         return batch
 
+    @property
+    def out_spec(self) -> Spec:
+        """The spec of the images that it makes; a translator's differs from the training set's."""
+        return self.spec
+
     def combine(self, images: Tensor) -> Tensor:
         """Images [n, C, H, W] combined with each other -> a table of (n + 1)^2 images, row by row, to look at."""
         raise InputError(f"{self.CARD.id} has no grid: it does not combine two images.")
@@ -100,9 +105,14 @@ class System(BaseEstimator):
         return int(getattr(self, "batch_size", 0))
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The fields that a training set must have: the card's, unless a hyperparameter names others."""
+        return self.CARD.needs
+
+    @property
     def conditional(self) -> bool:
         """Whether images of a chosen class can be asked for."""
-        return "label" in self.CARD.needs
+        return "label" in self.needs
 
     def default_steps(self) -> int:
         """The budget when none is given: 2,000 steps, or none for a system without steps."""
@@ -138,7 +148,7 @@ class System(BaseEstimator):
             if folder is not None:
                 run_folder.open_run(self, folder, resume, seed)
             self.recogniser_updates_ = 0
-            self.conditions = sampling.condition_table(self.train, self.CARD.needs)
+            self.conditions = sampling.condition_table(self.train, self.needs)
             at = loop.train(self, budget, seed, folder, resume, log)
         finally:
             del self.train

@@ -9,6 +9,9 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.readers.identity_names import refuse_shared
 
+UNKNOWN = 255  # of a mask
+TASKS = {"identities": "reid", "masks": "segmentation"}
+
 
 def require_classes(data: ImageSet, least: int = 2, least_rows: int = 2) -> None:
     """InputError unless there are `least` classes, each with `least_rows` images that can be trained on.
@@ -17,7 +20,10 @@ def require_classes(data: ImageSet, least: int = 2, least_rows: int = 2) -> None
     """
     where = data.name or "the set"
     if data.label is None:
-        raise InputError(f"{where} has no labels, and classes are needed: put the images into a folder a class.")
+        others = {"masks": data.mask, "identities": data.identity}
+        learns = [f"--task {task} learns its {what}" for what, task in TASKS.items() if others[what] is not None]
+        how = learns[0] if learns else "put the images into a folder a class"
+        raise InputError(f"{where} has no labels, and classes are needed: {how}.")
     if len(data.classes) < least:
         named = f" ('{data.classes[0]}')" if data.classes else ""
         raise InputError(f"{where} has {len(data.classes)} class{named}, at least {least} are needed: add classes.")
@@ -58,6 +64,27 @@ def with_identities(data: ImageSet, least: int = 2) -> ImageSet:
             "of other cameras only: give images of two cameras, or no cameras at all."
         )
     return data.but(identity=identity, label=None, classes=())
+
+
+def with_masks(data: ImageSet, least: int = 2) -> ImageSet:
+    """The set with its masks as what is learnt, classes and identities left out.
+
+    Raises InputError unless it has masks of two classes or more, and `least` training images whose mask is known.
+    """
+    where = data.name or "the set"
+    if data.mask is None:
+        raise InputError(f"{where} has no masks: put images/ and masks/ with equal names into one folder.")
+    names = data.mask_classes or tuple(map(str, range(int(data.mask[data.mask != UNKNOWN].max(initial=0)) + 1)))
+    if len(names) < 2:
+        raise InputError(f"the masks of {where} hold one class, at least 2 are needed: mark what is to be found.")
+    nameless = data.mask[(data.mask != UNKNOWN) & (data.mask >= len(names))]
+    if len(nameless):
+        raise InputError(f"the masks of {where} hold {nameless[0]}, and there are {len(names)} mask classes: name all.")
+    train = np.ones(len(data), bool) if data.fold is None else data.fold != 2
+    known = int((data.mask[train] != UNKNOWN).any((1, 2)).sum())
+    if known < least:
+        raise InputError(f"{where} has {known} training images with a known mask, at least {least} are needed.")
+    return data.but(label=None, classes=(), identity=None, mask_classes=names)
 
 
 def seen_twice(identity: np.ndarray, camera: np.ndarray) -> bool:

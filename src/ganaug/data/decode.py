@@ -69,6 +69,32 @@ def decode(path: ImageFile) -> np.ndarray:
         return np.ascontiguousarray(oriented(array, raw.orientation))
 
 
+def decode_mask(path: ImageFile) -> np.ndarray:
+    """A mask file as numbers int32 [H, W]: grey values or palette indices; colours as 0xRRGGBB + 2^24; -1 is 255.
+
+    Raises InputError as `decode` does, and for values that are no whole numbers.
+    """
+    indices = palette_indices(path)
+    array = decode(path) if indices is None else indices[..., None]
+    if array.shape[2] >= 3:
+        weights = np.array([1 << 16, 1 << 8, 1], np.int32)
+        return array[..., :3].astype(np.int32) @ weights + (1 << 24)
+    values = np.where(array[..., 0] == -1, 255, array[..., 0])
+    whole = values.astype(np.int32)
+    if (whole != values).any() or whole.min() < 0:
+        raise InputError(f"the mask {path} holds values that are no class numbers: whole numbers from 0 are needed.")
+    return whole
+
+
+def palette_indices(path: ImageFile) -> np.ndarray | None:
+    """What a palette picture stores [H, W], None for other files; the colours of a mask's palette mean nothing."""
+    if path.suffix.lower() not in (".png", ".bmp"):
+        return None
+    with opened(path), path.open("rb") as file:
+        image = pictures.Image.open(file)
+        return np.asarray(image) if image.mode == "P" else None
+
+
 def kept(dtype: np.dtype) -> np.dtype:
     """The dtype that a stored one is decoded to; ValueError for complex numbers, texts and objects."""
     if dtype.kind not in "biuf":

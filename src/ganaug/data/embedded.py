@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from ganaug.data.drawn.pedestrians import pedestrians
+from ganaug.data.drawn.scenes import scenes
 from ganaug.data.drawn.vehicles import vehicles
 from ganaug.data.image_set import ImageSet
 
@@ -24,5 +28,11 @@ def digits() -> ImageSet:
     return ImageSet.of(images, raw.target, [str(n) for n in range(10)], fold=fold, name="digits")
 
 
-EMBEDDED = {"digits": digits, "pedestrians": pedestrians, "vehicles": vehicles}
-DRAWN = ("pedestrians", "vehicles")  # at any size
+EMBEDDED: dict[str, Callable[..., ImageSet]] = {
+    "digits": digits,
+    "pedestrians": pedestrians,
+    "scenes": scenes,
+    "scenes-real": partial(scenes, real=True),
+    "vehicles": vehicles,
+}
+DRAWN = ("pedestrians", "scenes", "scenes-real", "vehicles")  # at any size

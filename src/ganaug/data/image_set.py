@@ -23,6 +23,7 @@ COLUMNS = (
 )
 NOT_A_FIELD = ("index", "fold", "query", "origin", "parents", "group")
 FOLDS = ("train", "val", "test")
+UNKNOWN = 255  # of a mask
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,8 +33,8 @@ class ImageSet:
     `views` are co-registered companions with the same rows and their own Spec (paired B, low resolution, earlier
     date); `others` are further sets with their own rows (domain B, styles, an unlabelled pool). Label -1 and
     mask 255 mean unknown. `fold` holds 0 train, 1 val, 2 test where the source states it; `group` what must not
-    straddle folds (patient, tile, parent image). `index` is a row's lasting id, `parents` the ids it was made
-    from, `origin` a JSON text on how it was made.
+    straddle folds (patient, tile, parent image). `classes` names the labels, `mask_classes` the values of masks.
+    `index` is a row's lasting id, `parents` the ids it was made from, `origin` a JSON text on how it was made.
     """
 
     image: Pixels
@@ -56,6 +57,7 @@ class ImageSet:
     parents: np.ndarray | None = None
     origin: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    mask_classes: tuple[str, ...] = ()
     attribute_names: tuple[str, ...] = ()
     bands: tuple[str, ...] = ()
     scaling: Scaling | None = None
@@ -84,7 +86,7 @@ class ImageSet:
     ) -> ImageSet:
         """A set from arrays: images [N, H, W] or [N, H, W, C] of uint8, uint16 or float32, labels [N] of 0..K-1.
 
-        Class names default to the numbers. Raises InputError when shapes or dtypes do not fit.
+        Names of classes and of mask classes default to the numbers. Raises InputError when shapes or dtypes do not fit.
         """
         images = np.asarray(images)
         if images.dtype == np.float64 or images.dtype == np.float16:
@@ -97,6 +99,9 @@ class ImageSet:
             classes = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(top + 1)))
             if top >= len(classes):
                 raise InputError(f"label {top} has no name: {len(classes)} classes were given.")
+        if columns.get("mask") is not None and not columns.get("mask_classes"):
+            known = columns["mask"][columns["mask"] != UNKNOWN]
+            columns["mask_classes"] = tuple(map(str, range(int(known.max(initial=0)) + 1)))
         return cls(image=ArrayPixels(images), classes=tuple(classes or ()), **columns)
 
     # --- what it holds -------------------------------------------------------------------------------------------
@@ -123,6 +128,7 @@ class ImageSet:
             height=height,
             width=width,
             classes=self.classes,
+            mask_classes=self.mask_classes,
             attributes=self.attribute_names,
             bands=self.bands,
             scaling=self.scaling or Scaling(),
@@ -154,7 +160,7 @@ class ImageSet:
         for name, column in self.columns():
             if name != "origin":
                 digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
-        digest.update("|".join(self.classes).encode())
+        digest.update("|".join(self.classes + self.mask_classes).encode())
         for name, other in (*self.views.items(), *self.others.items()):
             digest.update(f"{name}{other.fingerprint()}".encode())
         return digest.hexdigest()[:16]
@@ -228,6 +234,7 @@ class ImageSet:
             name: cls.from_batches([whole.views[name]], spec.views[name]) for name in whole.views if name in spec.views
         }
         names = {"classes": spec.classes, "attribute_names": spec.attributes, "bands": spec.bands}
+        names["mask_classes"] = spec.mask_classes
         return cls(image=pixels, scaling=spec.scaling, views=views, **names, **columns)
 
 

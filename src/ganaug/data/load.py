@@ -10,8 +10,21 @@ from pathlib import Path
 from ganaug.data.embedded import DRAWN, EMBEDDED
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.readers import arrays, class_folders, identities, shards, tables
+from ganaug.data.readers import (
+    arrays,
+    class_folders,
+    coco,
+    domains,
+    geotiff,
+    identities,
+    masks,
+    pairs,
+    sen12ms,
+    shards,
+    tables,
+)
 from ganaug.data.sizes import Fit, as_size, resized_set
+from ganaug.data.tiles import in_tiles, tiled
 
 Source = ImageSet | str | os.PathLike
 Recognise = Callable[[Path], bool]
@@ -21,12 +34,20 @@ Read = Callable[[Path, tuple[int, int] | None, Fit], ImageSet]
 LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (arrays.recognise, arrays.read),
     (shards.recognise, shards.read),
+    (sen12ms.recognise, sen12ms.read),
+    (geotiff.recognise, geotiff.read),
+    (masks.recognise, masks.read),
+    (pairs.recognise, pairs.read),
+    (domains.recognise, domains.read),
+    (coco.recognise, coco.read),
     (tables.recognise, tables.read),
     (identities.recognise, identities.read),
     (class_folders.recognise, class_folders.read),
     (class_folders.recognise_flat, class_folders.read_flat),
 )
-NOT_OF_A_POOL = ("label", "soft_label", "attributes", "identity", "fold")
+NOT_OF_A_POOL = (
+    *("label", "soft_label", "mask", "instances", "boxes", "keypoints", "depth", "attributes", "identity", "fold"),
+)
 
 
 def load(
@@ -34,17 +55,22 @@ def load(
     *,
     size: int | tuple[int, int] | None = None,
     fit: Fit = "resize",
+    tiles: int | None = None,
     unlabelled: Source | None = None,
     name: str | None = None,
 ) -> ImageSet:
     """An image set from an ImageSet, an embedded name or a path.
 
     Paths: class folders (also below train/, val/, test/), `.npz` (also train.npz and test.npz in a folder), a CSV or
-    metadata.jsonl beside images, WebDataset tars, a plain folder of images, and the re-identification layouts of
-    `readers.identities` (Market-1501, MSMT17, VeRi and others), whose sets have identities instead of labels.
-    `size` (pixels, or height and width) brings all images to one size: `fit="resize"` squeezes them, `"pad"` keeps
-    their shape and adds zeros. The images of `unlabelled`, any such source, become `others["unlabelled"]`; labels
-    there are dropped.
+    metadata.jsonl beside images, WebDataset tars, images/ beside masks/ (`readers.masks`), COCO annotations
+    (`readers.coco`), pairs (`readers.pairs`: A/ and B/ with equal names, B is `views["b"]`), two kinds of images
+    (`readers.domains`: trainA/ and trainB/, B is `others["b"]`), a plain folder of images,
+    georeferenced TIFF in any of these but class folders (`readers.geotiff`; needs rasterio), SEN12MS
+    (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi and
+    others), whose sets have identities instead of labels. `size` (pixels, or height and width) brings all images to
+    one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros. `tiles` then cuts each into
+    squares of that many pixels, which stay together in splits (`data.tiles`). The images of `unlabelled`, any such
+    source, become `others["unlabelled"]`; labels there are dropped.
 
     Raises InputError for everything that cannot be read, naming the file.
     """
@@ -52,9 +78,13 @@ def load(
     data = resized_set(source, sides, fit) if isinstance(source, ImageSet) else from_name(source, sides, fit)
     if name is not None:
         data = data.but(name=name)
+    if tiles is not None:
+        data = tiled(data, tiles)
     if unlabelled is None:
         return data
-    return data.but(others={**data.others, "unlabelled": pool(load(unlabelled, size=size, fit=fit), data, unlabelled)})
+    more = load(unlabelled, size=size, fit=fit)
+    more = more if tiles is None else in_tiles(more, tiles)
+    return data.but(others={**data.others, "unlabelled": pool(more, data, unlabelled)})
 
 
 def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
@@ -94,7 +124,9 @@ def pool(images: ImageSet, data: ImageSet, source: Source) -> ImageSet:
             f"the unlabelled images {source} are {described(images)}, the labelled ones {described(data)}: "
             "they must be alike; --size brings both to one size."
         )
-    return images.but(**dict.fromkeys(NOT_OF_A_POOL), classes=(), attribute_names=(), scaling=data.scaling)
+    return images.but(
+        **dict.fromkeys(NOT_OF_A_POOL), classes=(), mask_classes=(), attribute_names=(), scaling=data.scaling
+    )
 
 
 def described(data: ImageSet) -> str:

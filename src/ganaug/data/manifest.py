@@ -29,6 +29,7 @@ def set_facts(data: ImageSet) -> dict[str, Any]:
     columns = {name: "str" if column.dtype.kind in "UO" else str(column.dtype) for name, column in data.columns()}
     return {
         "classes": list(data.classes),
+        "mask_classes": list(data.mask_classes),
         "attributes": list(data.attribute_names),
         "bands": list(data.bands),
         "scaling": asdict(data.scaling),
@@ -40,6 +41,7 @@ def from_facts(facts: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `set_facts`, as arguments of an ImageSet; columns apart."""
     return {
         "classes": tuple(facts["classes"]),
+        "mask_classes": tuple(facts.get("mask_classes", ())),
         "attribute_names": tuple(facts["attributes"]),
         "bands": tuple(facts["bands"]),
         "scaling": Scaling(**facts["scaling"]),

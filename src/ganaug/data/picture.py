@@ -38,6 +38,16 @@ def tiled(images: Float[np.ndarray, "n h w c"], columns: int) -> np.ndarray:
     return canvas
 
 
+def coloured(mask: np.ndarray, classes: int) -> Float[np.ndarray, "n h w 3"]:
+    """Masks [N, H, W] as pictures in [-1, 1]: evenly spaced hues, the first class dark, unknown pixels white."""
+    from matplotlib import colormaps
+
+    table = np.ones((256, 3), np.float32)
+    table[:classes] = colormaps["turbo"](np.linspace(0.05, 0.95, max(classes, 2)))[:classes, :3]
+    table[0] = 0.1
+    return 2 * table[mask.astype(np.uint8)] - 1
+
+
 def save_picture(path: Path, picture: np.ndarray) -> None:
     """A uint8 picture [H, W, 3] as PNG, atomically; the folder is created."""
     from PIL import Image

@@ -18,6 +18,7 @@ class Spec:
     height: int | None
     width: int | None
     classes: tuple[str, ...] = ()
+    mask_classes: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     bands: tuple[str, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
@@ -50,8 +51,8 @@ class Spec:
     def from_json(cls, plain: Mapping[str, Any]) -> Spec:
         """The inverse of `to_json`."""
         values = dict(plain)
-        for name in ("classes", "attributes", "bands"):
-            values[name] = tuple(values[name])
+        for name in ("classes", "mask_classes", "attributes", "bands"):
+            values[name] = tuple(values.get(name, ()))
         values["scaling"], values["fields"] = Scaling(**values["scaling"]), frozenset(values["fields"])
         for name in ("views", "others"):
             values[name] = {k: cls.from_json(v) for k, v in values[name].items()}

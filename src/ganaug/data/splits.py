@@ -36,6 +36,18 @@ def holdout_rows(data: ImageSet, share: float, seed: int) -> np.ndarray:
     return held
 
 
+def few_groups(data: ImageSet, wanted: int, seed: int) -> np.ndarray:
+    """Rows [n] of `wanted` groups (images that tiles were cut from, scenes, patients), in ascending order; nested.
+
+    Raises InputError for numbers below 1 and for more groups than there are.
+    """
+    groups = np.unique(data.groups)
+    if not 1 <= wanted <= len(groups):
+        raise InputError(f"shots must be 1 to {len(groups)}, the number of training images, found {wanted}.")
+    chosen = np.random.default_rng([seed, 0]).permutation(groups)[:wanted]
+    return np.flatnonzero(np.isin(data.groups, chosen))
+
+
 def few_shot(data: ImageSet, shots: int | Mapping[str, int], seed: int) -> np.ndarray:
     """Rows [n] with `shots` labelled images a class (or a number for each named class), in ascending order.
 

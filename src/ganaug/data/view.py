@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganaug.data.errors import FoldError
-from ganaug.data.image_set import ImageSet
+from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.splits import holdout_rows
 
 
@@ -19,9 +19,16 @@ class TrainView(ImageSet):
 
     @classmethod
     def of(cls, data: ImageSet, rows: Any = None, hide: Iterable[str] = ()) -> TrainView:
-        """The given rows of a set (all by default), with the columns in `hide` left out."""
+        """The given rows of a set (all by default), with the columns in `hide` left out.
+
+        Of further sets that state folds, only the training rows are kept.
+        """
         part = data if rows is None else data.select(rows)
         values = {spot.name: getattr(part, spot.name) for spot in fields(ImageSet)}
+        values["others"] = {
+            name: other if other.fold is None else other.select(other.fold != FOLDS.index("test"))
+            for name, other in part.others.items()
+        }
         return cls(**{**values, **dict.fromkeys(hide)})
 
     def rows(self, rows: Any) -> np.ndarray:

@@ -21,10 +21,15 @@ from ganaug.data.encode import encoded, suffix_for
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.names import UNKNOWN, folder_names
+from ganaug.data.pixels import ArrayPixels
 from ganaug.data.threads import in_threads
+from ganaug.data.write_coco import document
+from ganaug.data.write_geotiff import write_geotiff
 from ganaug.data.write_identities import market_files
 
+HELD = {"geotiff": ("mask", "valid"), "coco": ("mask", "instances")}  # pixelwise columns of other formats
 CELLS = ("group", "identity", "camera", "domain")  # columns of labels.csv beside file, label and fold
+MAPS = {"mask": "masks", "instances": "instances", "valid": "valid"}  # columns that are folders beside images/
 A_SHARD = 10_000  # images a tar
 A_PIECE = 1_024  # images of an array written at a time
 
@@ -32,12 +37,14 @@ A_PIECE = 1_024  # images of an array written at a time
 def write(data: ImageSet, folder: str | os.PathLike, format: str = "folder", *, overwrite: bool = False) -> Path:
     """Writes a set into a new or empty folder and returns its path; `load` of that folder gives an equal set.
 
-    `format`: "folder" (class folders, below train/, val/ and test/ where the set states folds), "npz" (one
-    images.npz), "csv" (images/ and labels.csv), "webdataset" (tars) or, for sets with identities, "market"
-    (bounding_box_train/, query/ and bounding_box_test/). Every format adds manifest.jsonl (a line an image: file,
-    label, columns, and the system, version, seed and label policy that made it) and ganaug.json (class names, bands,
-    scaling). Images are PNG or, for other kinds of numbers and bands, TIFF; both without loss. The folder appears
-    only when it is complete. Views and `others` are sets of their own: write them apart.
+    `format`: "folder" (class folders or, for a set with masks, images/ beside masks/ and instances/; below train/, val/
+    and test/ where the set states folds), "npz" (one images.npz), "csv" (images/ and labels.csv), "webdataset" (tars),
+    for sets with identities "market" (bounding_box_train/, query/ and bounding_box_test/), "geotiff" (a GeoTIFF an
+    image, with its place where it has one: `data.write_geotiff`; needs rasterio) or "coco" (images/ and
+    annotations.json with boxes and run lengths). Every format adds manifest.jsonl (a
+    line an image: file, label, columns, and the system, version, seed and label policy that made it) and ganaug.json
+    (class names, bands, scaling). Images are PNG or, for other kinds of numbers and bands, TIFF; both without loss.
+    The folder appears only when it is complete. Views and `others` are sets of their own: write them apart.
 
     Raises InputError when the folder holds other content, when a layout cannot hold the set, and when the disk is
     full. `overwrite` replaces a folder that ganaug wrote, and no other.
@@ -63,13 +70,18 @@ def refuse(data: ImageSet, format: str) -> None:
         raise InputError(f"the set has a view '{next(iter(data.views))}', which no format holds: write it apart.")
     if format == "npz" and None in data.image.shape:
         raise InputError("images of mixed sizes do not fit one array: use the format 'folder', or --size 64.")
-    pixelwise = [name for name, _ in data.columns() if name in manifest.PIXELWISE]
+    held = HELD.get(format, MAPS if format == "folder" and data.mask is not None else ())
+    if format == "folder" and data.instances is not None and data.instances.max(initial=0) >= 2**16:
+        raise InputError(f"the format '{format}' holds instances up to 65535, found {data.instances.max()}: use 'npz'.")
+    pixelwise = [name for name, _ in data.columns() if name in manifest.PIXELWISE and name not in held]
     if format != "npz" and pixelwise:
         raise InputError(f"the set has a column '{pixelwise[0]}', which only the format 'npz' holds.")
 
 
 def write_folder(data: ImageSet, folder: Path) -> list[str]:
     """CLASS/000000.png, below its fold where every row has one; without labels, all images side by side."""
+    if data.mask is not None:
+        return write_masks(data, folder)
     suffix, digits = suffix_of(data), digits_of(data)
     kinds = [*folder_names(data.classes), UNKNOWN]  # label -1 is the last
     places = [kinds[label] + "/" for label in data.label] if data.label is not None else [""] * len(data)
@@ -77,6 +89,22 @@ def write_folder(data: ImageSet, folder: Path) -> list[str]:
         places = [f"{FOLDS[fold]}/{place}" for fold, place in zip(data.fold, places, strict=True)]
     files = [f"{place}{row:0{digits}d}{suffix}" for row, place in enumerate(places)]
     write_images(data, folder, files)
+    return files
+
+
+def write_masks(data: ImageSet, folder: Path) -> list[str]:
+    """images/000000.png, masks/000000.png and so on, below its fold where every row has one."""
+    suffix, digits = suffix_of(data), digits_of(data)
+    fold = data.fold if data.fold is not None and (data.fold >= 0).all() else None
+    places = [""] * len(data) if fold is None else [f"{FOLDS[k]}/" for k in fold]
+    files = [f"{place}images/{row:0{digits}d}{suffix}" for row, place in enumerate(places)]
+    write_images(data, folder, files)
+    for name, where in MAPS.items():
+        column = getattr(data, name)
+        if column is not None:
+            whole = column.astype(np.uint16 if name == "instances" else np.uint8)[..., None]
+            names = [f"{place}{where}/{row:0{digits}d}.png" for row, place in enumerate(places)]
+            write_images(ImageSet(image=ArrayPixels(whole), scaling=data.scaling), folder, names)
     return files
 
 
@@ -97,6 +125,16 @@ def write_market(data: ImageSet, folder: Path) -> list[str]:
     """bounding_box_train/0002_c1s1_000451_00.png, and query/ and bounding_box_test/ where it has test images."""
     files = market_files(data, suffix_of(data))
     write_images(data, folder, files)
+    return files
+
+
+def write_coco(data: ImageSet, folder: Path) -> list[str]:
+    """images/000000.png and annotations.json."""
+    names = [f"{row:0{digits_of(data)}d}{suffix_of(data)}" for row in range(len(data))]
+    content = json.dumps(document(data, names))
+    files = [f"images/{name}" for name in names]
+    write_images(data, folder, files)
+    (folder / "annotations.json").write_text(content, encoding="ascii")
     return files
 
 
@@ -185,4 +223,6 @@ FORMATS: dict[str, Callable[[ImageSet, Path], list[str]]] = {
     "csv": write_csv,
     "webdataset": write_webdataset,
     "market": write_market,
+    "coco": write_coco,
+    "geotiff": write_geotiff,
 }

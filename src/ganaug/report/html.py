@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ PARTS: dict[str, type] = {
     "audit": dict,
     "placebos": list,
     "grids": list,
+    "gaps": list,
 }
 PNG = b"\x89PNG\r\n\x1a\n"
 ZOOM_TO, ZOOM_MOST = 480, 6  # small grids are enlarged by a whole factor, up to about this many pixels
@@ -99,6 +101,8 @@ def render(results: tables.Results, grids: list[dict[str, Any]]) -> str:
         lstrip_blocks=True,
     )
     env.filters |= {function.__name__: function for function in FILTERS}
+    of = results["manifest"].get("shots_of", "class")
+    env.filters["shots_phrase"] = partial(words.shots_phrase, of=of)
     env.globals |= {"interval": words.interval}
     view = results_view(results) | {"figures": figures(results), "grids": grids}
     return env.get_template("template.html.j2").render(view)
@@ -112,6 +116,7 @@ def results_view(results: tables.Results) -> dict[str, Any]:
         "verdicts": tables.by_size(results["verdicts"]),
         "score_names": tables.score_names(results),
         "score_rows": tables.score_rows(results),
+        "gap_rows": tables.gap_rows(results),
         "class_tables": [table for size in shots if (table := tables.class_table(results, size))],
         "quality_tables": tables.quality_tables(results),
         "planted_names": tables.planted_names(results),

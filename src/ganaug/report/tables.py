@@ -82,6 +82,16 @@ def score_names(results: Results) -> list[str]:
     return list(dict.fromkeys(name for cell in results["cells"] for name in cell.get("scores") or {}))
 
 
+def gap_rows(results: Results) -> list[Row]:
+    """Arm by training size: mean share of the way from source only to oracle, its range, and each repeat's share."""
+    rows = []
+    for arm, shots, found in _groups(results, results["gaps"]):
+        shares = [row["recovered"] for row in found if known(row.get("recovered"))]
+        facts = {"share": mean(shares), "low": min(shares, default=None), "high": max(shares, default=None)}
+        rows.append({"arm": arm, "shots": shots, "repeats": len(shares), **facts})
+    return rows
+
+
 def class_table(results: Results, shots: int | None) -> Row | None:
     """Recall per class and arm at one training size, with the difference to each arm's baseline.
 

@@ -91,11 +91,12 @@ def shots_name(shots: Any) -> str:
     return whole(shots) if known(shots) else "all"
 
 
-def shots_phrase(shots: Any) -> str:
-    """The same as a heading: `10 images per class` or `all training images`."""
+def shots_phrase(shots: Any, of: str = "class") -> str:
+    """The same as a heading: `10 images per class`, `10 training images` (`of` nothing) or `all training images`."""
     if not known(shots):
         return "all training images"
-    return f"{whole(shots)} image{'' if shots == 1 else 's'} per class"
+    images = f"image{'' if shots == 1 else 's'}"
+    return f"{whole(shots)} {images} per {of}" if of else f"{whole(shots)} training {images}"
 
 
 def plain_points(value: Any) -> str:

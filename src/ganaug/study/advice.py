@@ -36,7 +36,11 @@ def verdicts_on_rules(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str
 
 def asked_about(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> list[Mapping[str, Any]]:
     """The verdict of each candidate arm against its baseline, at the largest training size."""
-    base = {arm.name: arm.baseline for arm in arms if arm.kind not in ("control", "placebo") and arm.name != "rules"}
+    base = {
+        arm.name: arm.baseline
+        for arm in arms
+        if arm.kind not in ("control", "oracle", "placebo") and arm.name != "rules"
+    }
     last = verdicts[-1]["shots"] if verdicts else None
     return [v for v in verdicts if v["shots"] == last and base.get(v["arm"]) == v["against"]]
 

@@ -13,6 +13,7 @@ from ganaug.core.system import System
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.parts.labels.policies import label_policy
+from ganaug.study.folds import ONE_CLASS, learns_masks
 
 RULES = "basic_ops"
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
@@ -58,25 +59,37 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if isinstance(given, System):
         recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
         return named(given.CARD.id, (), ((given.CARD.id, recipe),), "")
-    transforms, recipes, joint = [], [], ""
-    for part in [piece.strip() for piece in str(given).split("+")]:
-        if part in ("none", ""):
-            continue
-        if part.startswith("folder:"):
-            recipes.append((part, replace(default_recipe("folder", data), params={"path": part[7:]}, plan="as is")))
-        elif part == "rules" or entry(part).kind == "transform":
-            transforms.append(part)
-        elif "sample" in entry(part).card["can"]:
-            recipes.append((part, default_recipe(part, data)))
-        elif entry(part).kind == "recipe":
-            recipes.append((part, entry(part).load().RECIPE))
-        elif "model" in entry(part).card["can"] and entry(part).kind == "system":
-            if joint:
-                raise InputError(f"arm '{given}' has two joint systems ({joint} and {part}): an arm takes one.")
-            joint = part
-        else:
-            raise InputError(f"'{part}' is a {entry(part).kind} and can't be an arm: give a system or a transform.")
-    return named(str(given), tuple(transforms), tuple(recipes), joint)
+    parts = [part for piece in str(given).split("+") if (part := piece.strip()) not in ("", "none")]
+    roles = [role_of(part) for part in parts]
+    transforms, joint = ([p for p, role in zip(parts, roles, strict=True) if role == r] for r in ("transform", "joint"))
+    recipes = tuple((p, recipe_of(p, data)) for p, role in zip(parts, roles, strict=True) if role == "recipe")
+    if len(joint) > 1:
+        raise InputError(f"arm '{given}' has two joint systems ({joint[0]} and {joint[1]}): an arm takes one.")
+    return named(str(given), tuple(transforms), recipes, "".join(joint))
+
+
+def role_of(part: str) -> str:
+    """What an id does in an arm: "transform", "recipe" (its images are added) or "joint"; InputError for others."""
+    if part.startswith("folder:"):
+        return "recipe"
+    if part == "rules" or entry(part).kind == "transform":
+        return "transform"
+    can, kind = entry(part).card["can"], entry(part).kind
+    if "sample" in can or kind == "recipe":
+        return "recipe"
+    if kind != "system" or not {"model", "augment"} & set(can):
+        raise InputError(f"'{part}' is a {kind} and can't be an arm: give a system or a transform.")
+    return "joint" if "model" in can else "recipe"
+
+
+def recipe_of(part: str, data: ImageSet) -> Recipe:
+    """How the images of an id, a recipe file or a folder are used."""
+    if part.startswith("folder:"):
+        return replace(default_recipe("folder", data), params={"path": part[7:]}, plan="as is")
+    if entry(part).kind == "recipe":
+        return entry(part).load().RECIPE
+    variants = "sample" not in entry(part).card["can"]  # of real images: one each
+    return replace(default_recipe(part, data), plan="x1") if variants else default_recipe(part, data)
 
 
 def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Recipe], ...], joint: str) -> Arm:
@@ -95,6 +108,18 @@ def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Reci
     return Arm(name, "rules", "+".join(kept) or "none", transforms)
 
 
+def refuse_without_masks(arm: Arm, data: ImageSet) -> None:
+    """InputError when masks are learnt and a part of the arm would lose them."""
+    if not learns_masks(data):
+        return
+    for id in arm.transforms:
+        if "mask" not in entry_of(id).card["moves"]:
+            raise InputError(f"arm '{arm.name}': {id} can't move masks along, so it can't help segmentation.")
+    for name, recipe in arm.recipes:
+        if recipe.system != "folder" and "segmentation" not in entry(recipe.system).card["task"]:
+            raise InputError(f"arm '{arm.name}': {name} makes images without masks, so it can't help segmentation.")
+
+
 def entry_of(transform: str) -> Any:
     """The catalogue entry of a transform; `rules` is the tuned basic operations."""
     return entry(RULES if transform == "rules" else transform)
@@ -108,13 +133,15 @@ def default_recipe(id: str, data: ImageSet) -> Recipe:
     """
     counts = [n for n in data.counts().values() if n]
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
+    if id != "folder" and "b" in entry(id).card["sets"] and "b" in data.others:
+        return Recipe(system=id, plan="x1", share=1.0)  # the translated set instead of the given one
     labels = "hard" if id == "folder" else entry(id).card["labels"]
     labels = "hard" if labels == "none" else labels  # an unconditional system is fitted one clone a class
     return Recipe(system=id, labels=labels, plan="balance" if skewed else "x10", share=None if skewed else 0.5)
 
 
 def numbers(plan: str | int | Mapping[str, int], counts: Mapping[str, int], most: int = 500) -> dict[str, int]:
-    """Class name -> images to generate under a plan, at most `most` a class for the multiplying plans."""
+    """Class name -> images to generate under a plan, at most `most` a class for plans that multiply."""
     present = {name: n for name, n in counts.items() if n}
     if isinstance(plan, Mapping):
         return {name: int(n) for name, n in plan.items() if n}
@@ -124,7 +151,7 @@ def numbers(plan: str | int | Mapping[str, int], counts: Mapping[str, int], most
         top = max(present.values())
         return {name: top - n for name, n in present.items() if n < top}
     if plan.startswith("x") and plan[1:].isdigit():
-        return {name: min(n * int(plan[1:]), most) for name, n in present.items()}
+        return present if plan == "x1" else {name: min(n * int(plan[1:]), most) for name, n in present.items()}
     raise InputError(f"plan '{plan}' is unknown: use balance, x10 (a multiple), a number a class, or class=number.")
 
 
@@ -190,6 +217,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
 
 def choose(data: ImageSet) -> tuple[list[str], str]:
     """The arms a study takes when the user names none, and a sentence that says why."""
+    if data.mask is not None and data.classes == ONE_CLASS:
+        return ["rules+dualgan_med"], "Masks are learnt, so a generator of images with their masks was tried."
     counts = [n for n in data.counts().values() if n]
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
     if skewed:

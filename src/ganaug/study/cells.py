@@ -19,6 +19,7 @@ from ganaug.core.seeding import derive
 from ganaug.core.system import System
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.picture import save_picture
 from ganaug.data.view import TrainView
 from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import RULES, Arm
@@ -76,6 +77,7 @@ def score_facts(scored: Scores) -> dict:
         "score": scored.main,
         "scores": dict(scored.table),
         "per_class": dict(scored.per_class),
+        "score_note": scored.note,
         "units": [None if np.isnan(v) else round(float(v), 9) for v in scored.shares],
     }
 
@@ -86,7 +88,7 @@ def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Ca
     transforms = fitted_transforms(job.arm, job.rules, view)
     if job.arm.joint:
         return joint(view, test, job, learner, transforms, cache)
-    images = [stored_images(cache.images(key), view.classes, data.scaling) for key in job.images]
+    images = [stored_images(cache.images(key), view) for key in job.images]
     generated = [
         Generated(labelled(made, recipe, job, learner, view), recipe)
         for made, (_, recipe) in zip(images, job.arm.recipes, strict=True)
@@ -94,7 +96,16 @@ def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Ca
     ]
     source = source_for(learner, view, generated, transforms, job.steps, job.fold.seed)
     model = learner.fit(source, Budget(job.steps), job.fold.seed)
-    return learner.score(model, test), {"updates": job.steps}
+    return learner.score(model, test), {"updates": job.steps, **look(learner, model, test, job, cache)}
+
+
+def look(learner: Learner, model: Any, test: ImageSet, job: LearnerJob, cache: Cache) -> dict:
+    """A picture of what the model of the first repeat finds in test images, where the task can draw one."""
+    if job.repeat or job.arm.permuted or not hasattr(learner, "picture"):
+        return {}
+    file = f"grids/found-{cache.slug(job.arm.name)}-{job.shots or 'all'}.png"
+    save_picture(cache.folder / file, learner.picture(model, test))
+    return {"grid": file, "caption": "test images, their true masks, and what this arm's model finds"}
 
 
 def labelled(made: ImageSet, recipe: Recipe, job: LearnerJob, learner: Learner, view: TrainView) -> ImageSet:
@@ -125,6 +136,7 @@ def joint(
         raise RuntimeError(f"{job.arm.joint} used {system.recogniser_updates_} updates, the baseline {job.steps}")
     facts: dict[str, Any] = {"updates": system.recogniser_updates_}
     if job.repeat == 0 and "grid" in system.CARD.can:
+        facts["caption"] = "unseen test images, a row for each structure, a column for each appearance"
         facts["grid"] = f"grids/{cache.slug(job.arm.name)}-{job.shots or 'all'}.png"
         some = test.select(np.random.default_rng(0).permutation(len(test))[:GRID])
         system.save_grid(some, cache.folder / facts["grid"], GRID)
@@ -146,9 +158,11 @@ def fitted_transforms(arm: Arm, rules: Mapping[str, Any], view: TrainView) -> li
 
 
 def permuted(made: ImageSet, seed: int) -> ImageSet:
-    """The same images with their labels shuffled among them: the placebo."""
-    assert made.label is not None
-    return made.but(label=np.random.default_rng([seed, 7]).permutation(made.label))
+    """The same images with their labels, or masks, shuffled among them: the placebo."""
+    order = np.random.default_rng([seed, 7]).permutation(len(made))
+    return made.but(
+        **{name: getattr(made, name)[order] for name in ("label", "mask") if getattr(made, name) is not None}
+    )
 
 
 def as_baseline(cell: dict, baseline: dict, status: str, note: str) -> dict:

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ganaug.core.seeding import derive
-from ganaug.data.image_set import ImageSet
-from ganaug.data.splits import few_shot
+from ganaug.data.image_set import FOLDS, ImageSet
+from ganaug.data.splits import few_groups, few_shot
 from ganaug.data.view import TrainView
 from ganaug.study.resplit import resplit_plan
 from ganaug.study.verdict import Regime
 
 TEST_SHARE = 0.3
+ONE_CLASS = ("image",)  # of sets in which masks are learnt
+TARGET = "b"  # the name of the second domain
+ANNOTATIONS = (
+    *("label", "soft_label", "mask", "instances", "boxes", "keypoints", "depth", "attributes", "identity", "camera"),
+    *("query", "fold", "parents"),
+)
+UNKNOWN = 255  # of a mask
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,9 @@ def fold(
 ) -> Fold:
     """The rows of one repeat, a pure function of its arguments.
 
-    Subsets are nested over `shots`. `cut` reduces the named classes to a number of images, another draw a repeat.
-    Rows of unknown label never train or test a learner. Raises InputError when there are more shots than images.
+    Subsets are nested over `shots`: images a class or, where masks are learnt, images altogether. `cut` reduces the
+    named classes to a number of images, another draw a repeat. Rows of unknown label never train or test a learner.
+    Raises InputError when there are more shots than images.
     """
     own = derive(seed, "repeat", repeat) % 2**31
     known = what_is_learnt(data) >= 0
@@ -60,12 +68,43 @@ def fold(
     if cut:
         chosen = few_shot(view, cut, own)
     if shots is not None:
-        chosen = chosen[few_shot(view.select(chosen), shots, own)]
+        few = few_groups if learns_masks(data) else few_shot
+        chosen = chosen[few(view.select(chosen), shots, own)]  # type: ignore[operator]
     return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
 
 
+def adapting_fold(data: ImageSet, shots: int | None, repeat: int, *, repeats: int, seed: int) -> Fold:
+    """The rows of one repeat where only the first domain's labels may be used.
+
+    `train` is the source (domain 0), `offered` the target's training images (domain 1, without labels), `test` the
+    target's test fold, or where it states none, a part of it that changes with the repeat.
+    """
+    own = derive(seed, "repeat", repeat) % 2**31
+    known, target = what_is_learnt(data) >= 0, data.domain == 1
+    source = np.flatnonzero(~target & known)
+    if shots is not None:
+        few = few_groups if learns_masks(data) else few_shot
+        source = source[few(with_labels(data.select(source)), shots, own)]  # type: ignore[operator]
+    if regime_of(data) == "fixed test fold":
+        offered, test = np.flatnonzero(target & (data.fold != FOLDS.index("test"))), data.in_fold("test")
+        return Fold(source, source[:0], test[known[test]], own, offered)
+    rows = np.flatnonzero(target & known)
+    plan = resplit_plan(*strata(data, rows), repeat + 1, TEST_SHARE, derive(seed, "split") % 2**31)
+    test = rows[plan[repeat][1]]
+    offered = np.flatnonzero(target & ~np.isin(data.groups, data.groups[test]))
+    return Fold(source, source[:0], test, own, offered)
+
+
+def learns_masks(data: ImageSet) -> bool:
+    """Whether a set that a task has prepared is one of masks: no classes, no identities."""
+    return data.label is None and data.identity is None and data.mask is not None
+
+
 def what_is_learnt(data: ImageSet) -> np.ndarray:
-    """Class or, in a set without classes, identity of every row; -1 where unknown."""
+    """Class or, in a set without classes, identity of every row; -1 where unknown. Rows of a set of masks have 0."""
+    if learns_masks(data):
+        assert data.mask is not None
+        return np.where((data.mask != UNKNOWN).any((1, 2)), 0, -1)
     column = data.identity if data.label is None else data.label
     assert column is not None
     return column
@@ -73,16 +112,17 @@ def what_is_learnt(data: ImageSet) -> np.ndarray:
 
 def strata(data: ImageSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """What a new split keeps in proportion, and what it keeps together: whole identities in a set of identities."""
-    if data.label is None:
-        assert data.identity is not None
-        return np.zeros(len(rows), int), data.identity[rows]
-    return data.label[rows], data.group[rows] if data.group is not None else None
+    label = np.zeros(len(data), int) if data.label is None else data.label
+    together = data.group if learns_masks(data) or data.label is not None else data.identity
+    return label[rows], None if together is None else together[rows]
 
 
 def with_labels(data: ImageSet) -> ImageSet:
-    """A training fold of identities as one of classes: each identity that occurs is a class."""
+    """A training fold as one of classes: each identity that occurs is one; images with masks are all of one."""
     if data.label is not None:
         return data
+    if learns_masks(data):
+        return data.but(label=np.zeros(len(data), np.int64), classes=ONE_CLASS)
     assert data.identity is not None
     found, label = np.unique(data.identity, return_inverse=True)
     return data.but(label=label.astype(np.int64), classes=tuple(f"id {i}" for i in found))
@@ -91,12 +131,15 @@ def with_labels(data: ImageSet) -> ImageSet:
 def training_view(data: ImageSet, rows: np.ndarray, offered: np.ndarray | None = None) -> TrainView:
     """The only data a system sees in a repeat: the training rows, with a pool of unlabelled ones beside them.
 
-    The pool is what the user gave, else the rows of unknown label outside the test fold and the `offered` ones.
+    The pool is what the user gave, else the rows of unknown label outside the test fold and the `offered` ones; no
+    annotation of its rows is in it. In a set of two domains it is the second one, `others["b"]`.
     """
     view = TrainView.of(with_labels(data.select(rows).but(fold=None)))
-    unknown = np.setdiff1d(np.flatnonzero(what_is_learnt(data) < 0), data.in_fold("test"))
+    spare = what_is_learnt(data) < 0 if data.domain is None else np.zeros(len(data), bool)  # of two: what is offered
+    unknown = np.setdiff1d(np.flatnonzero(spare), data.in_fold("test"))
     unknown = unknown if offered is None else np.union1d(unknown, offered)
-    if len(unknown) and "unlabelled" not in view.others:
-        pool = data.select(unknown).but(fold=None, label=None, identity=None, others={})
-        return view.but(others={**view.others, "unlabelled": pool})  # type: ignore[return-value]
+    name = "unlabelled" if data.domain is None else TARGET
+    if len(unknown) and name not in view.others:
+        pool = data.select(unknown).but(**dict.fromkeys(ANNOTATIONS), others={})
+        return view.but(others={**view.others, name: pool})  # type: ignore[return-value]
     return view

@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ganaug.audit.collapse import collapse
-from ganaug.audit.copies import find_copies, nearest, planted_detection
+from ganaug.audit.copies import find_copies, planted_detection
+from ganaug.core import sampling
 from ganaug.core.card import Recipe
 from ganaug.core.catalogue import entry, make
 from ganaug.core.combine import PerClass
 from ganaug.core.loop import Budget
 from ganaug.core.system import System
 from ganaug.data.atomic import atomic_file
-from ganaug.data.batch import Batch
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.picture import save_picture, tiled
-from ganaug.data.scaling import Scaling
+from ganaug.data.picture import save_picture
+from ganaug.data.view import TrainView
 from ganaug.parts.labels.policies import label_policy
-from ganaug.study.arms import numbers
+from ganaug.study.arms import RULES, numbers
 from ganaug.study.cache import Cache
-from ganaug.study.folds import Fold, training_view
+from ganaug.study.folds import TARGET, Fold, learns_masks, training_view, with_labels
+from ganaug.study.pictures import pictured
 from ganaug.study.quality import measure_quality
 
 DEFAULT_STEPS = 1000
@@ -53,7 +53,7 @@ class GeneratorJob:
         made = {name: str(getattr(self.recipe, name)) for name in ("system", "preset", "plan")}
         return {
             "recipe": {**made, "params": repr(dict(self.recipe.params))},
-            "labelled": label_policy(self.recipe.labels).needs_label,
+            "labelled": label_policy(self.recipe.labels).chosen,
             "shots": self.shots,
             "repeat": self.repeat,
             "steps": self.steps,
@@ -67,7 +67,8 @@ def system_of(recipe: Recipe) -> System:
     found = entry(recipe.system)
     preset = recipe.preset if recipe.preset in found.presets else None
     system = make(recipe.system, preset=preset, **recipe.params)
-    return PerClass(system) if label_policy(recipe.labels).needs_label and not system.conditional else system
+    apart = label_policy(recipe.labels).chosen and "sample" in system.CARD.can and not system.conditional
+    return PerClass(system) if apart else system
 
 
 def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
@@ -107,9 +108,28 @@ def make_images(data: ImageSet, job: GeneratorJob) -> tuple[ImageSet, int]:
     wanted = numbers(job.recipe.plan, view.counts())
     if not wanted:
         return view.select(np.zeros(0, np.int64)), steps
+    made = asked_for(system, view, wanted, job.fold.seed)
+    return with_labels(made.but(label=None)) if learns_masks(data) else made, steps
+
+
+def asked_for(system: System, view: TrainView, wanted: Mapping[str, int], seed: int) -> ImageSet:
+    """So many images of each class, in the way the system offers: variants of training images, images that follow
+    training maps (mirrored at random, so that no map is only repeated), or samples."""
+    if "sample" not in system.CARD.can:
+        return system.augment(view.select(repeated(view, wanted)), seed=seed)
+    if sampling.unseen(system):
+        like = make(RULES, strength=0.0, flip_h=True).fit(view, budget=0)
+        return system.sample(like=like.augment(view.select(repeated(view, wanted)), seed=seed), seed=seed)
     if not system.conditional:
-        return system.sample(sum(wanted.values()), seed=job.fold.seed), steps
-    return system.sample(per_class=wanted, seed=job.fold.seed), steps
+        return system.sample(sum(wanted.values()), seed=seed)
+    return system.sample(per_class=wanted, seed=seed)
+
+
+def repeated(view: TrainView, wanted: Mapping[str, int]) -> np.ndarray:
+    """Rows of each class in turn, as often as images are wanted of it."""
+    assert view.label is not None
+    rows = [np.resize(np.flatnonzero(view.label == view.classes.index(name)), n) for name, n in wanted.items()]
+    return np.concatenate(rows)
 
 
 def folder_images(data: ImageSet, job: GeneratorJob) -> ImageSet:
@@ -127,6 +147,8 @@ def folder_images(data: ImageSet, job: GeneratorJob) -> ImageSet:
 
 def renumbered(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
     """The same images with the class numbers of `data`; unknown class names are refused."""
+    if learns_masks(data):
+        return with_masks_as(made, data, path)
     unknown = [name for name, n in made.counts().items() if n and name not in data.classes]
     if made.label is None or unknown:
         found = f"class '{unknown[0]}'" if unknown else "no labels"
@@ -137,14 +159,26 @@ def renumbered(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
     return made.but(label=number[made.label], classes=data.classes, fold=None)
 
 
+def with_masks_as(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
+    """Images with masks of the data's classes; InputError for others."""
+    if made.mask is None or not set(made.mask_classes) <= set(data.mask_classes):
+        found = "no masks" if made.mask is None else f"the mask classes {', '.join(made.mask_classes)}"
+        raise InputError(f"{path} has {found}; masks of the classes {', '.join(data.mask_classes)} are needed.")
+    number = np.full(256, 255, np.uint8)
+    number[: len(made.mask_classes)] = [data.mask_classes.index(name) for name in made.mask_classes]
+    return with_labels(made.but(mask=number[made.mask], mask_classes=data.mask_classes, label=None, fold=None))
+
+
 def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> dict:
     """Collapse and copies for every repeat; planted copies, quality and a picture for the first."""
     if len(made) < 2:
         return {}
     rows = np.random.default_rng(job.fold.seed).permutation(len(made))[:512]
-    view = training_view(data, job.fold.train)
+    view: ImageSet = training_view(data, job.fold.train, job.fold.offered)
+    if data.domain is not None:  # translated images are to look like the target's
+        view = view.others[TARGET]
     fake, real = made.batch(np.sort(rows)), view.batch(np.arange(len(view)))
-    labels = () if fake.label is None else (fake.label, real.label)
+    labels = () if fake.label is None or real.label is None else (fake.label, real.label)
     assert fake.image is not None and real.image is not None
     held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
     alarm = collapse(fake.image, real.image, *labels)
@@ -154,12 +188,13 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
         facts["status"], facts["note"] = "collapsed", alarm["sentence"]
     if job.repeat == 0:
         facts["copies"] |= planted_facts(data, job)
-        facts["quality"] = measure_quality(data, job.fold, made, fake, real)
+        if data.domain is None:
+            facts["quality"] = measure_quality(data, job.fold, made, fake, real)
         picture = f"{cache.slug(job.name)}-{job.shots or 'all'}.png"
-        save_picture(
-            cache.folder / "grids" / picture, side_by_side(fake, real) if labels else side_by_side(*mixed(fake, real))
-        )
+        save_picture(cache.folder / "grids" / picture, pictured(fake, real, made.mask_classes))
         facts["grid"] = f"grids/{picture}"
+        if fake.mask is not None:
+            facts["caption"] = "a real image, a generated one with its mask, and the real image nearest to it"
     return facts
 
 
@@ -172,34 +207,10 @@ def planted_facts(data: ImageSet, job: GeneratorJob) -> dict:
     return {"false_alarms": planted.pop("false_alarms", None), "planted": planted}
 
 
-def side_by_side(fake: Any, real: Any, classes: int = 10, each: int = 4) -> np.ndarray:
-    """A row a class: real images, generated ones, and the training image nearest to each generated one."""
-    shown = torch.unique(fake.label)[:classes]
-    rows = []
-    for k in shown:
-        some = torch.nonzero(fake.label == k).flatten()[:each]
-        own = torch.nonzero(real.label == k).flatten()[:each]
-        closest = torch.as_tensor(np.asarray(nearest(fake.image[some], real.image)))
-        rows += [padded(real.image[own], each), padded(fake.image[some], each), padded(real.image[closest], each)]
-    images = torch.cat(rows).permute(0, 2, 3, 1).numpy()
-    return tiled(images, 3 * each)
-
-
-def mixed(fake: Batch, real: Batch, rows: int = 10) -> tuple[Batch, Batch]:
-    """Batches without classes, dealt out to the rows of a picture."""
-    return tuple(batch.but(label=torch.arange(len(batch)) % rows) for batch in (fake, real))  # type: ignore[return-value]
-
-
-def padded(images: torch.Tensor, n: int) -> torch.Tensor:
-    """Exactly n images, white ones at the end."""
-    missing = n - len(images)
-    return images if missing <= 0 else torch.cat([images, images.new_ones(missing, *images.shape[1:])])
-
-
 def store_images(path: Path, made: ImageSet) -> None:
     """Images, labels and origins as one uncompressed .npz, atomically."""
     columns: dict[str, Any] = {
-        name: column for name, column in made.columns() if name in ("label", "parents", "origin", "index")
+        name: column for name, column in made.columns() if name in ("label", "mask", "parents", "origin", "index")
     }
     buffer = io.BytesIO()
     pixels = made.image[np.arange(len(made))] if len(made) else np.zeros((0, 1, 1, 1), np.uint8)
@@ -209,8 +220,9 @@ def store_images(path: Path, made: ImageSet) -> None:
         part.write_bytes(buffer.getvalue())
 
 
-def stored_images(path: Path, classes: tuple[str, ...], scaling: Scaling | None) -> ImageSet:
-    """The inverse of `store_images`."""
+def stored_images(path: Path, like: ImageSet) -> ImageSet:
+    """The inverse of `store_images`; names and scaling are those of the set they were made for."""
     with np.load(path, allow_pickle=False) as file:
         columns: Mapping[str, Any] = {name: file[name] for name in file.files if name != "images"}
-        return ImageSet(image=file["images"], classes=classes, scaling=scaling, **columns)
+        names: dict[str, Any] = {"classes": like.classes, "mask_classes": like.mask_classes}
+        return ImageSet(image=file["images"], scaling=like.scaling, **names, **columns)

@@ -11,7 +11,7 @@ from ganaug.audit.leaks import duplicates, leaks
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
 from ganaug.study.arms import SKEWED, suiting
-from ganaug.study.folds import with_labels
+from ganaug.study.folds import UNKNOWN, learns_masks, what_is_learnt, with_labels
 
 FEW = 20
 MOST = 5000
@@ -25,8 +25,8 @@ def inspect(data: Any) -> dict:
     data = load(data)
     height, width, channels = data.image.shape
     train = data.select(data.in_fold("train", "val")) if data.fold is not None else data
-    people = data.label is None and data.identity is not None
-    known = with_labels(train.select(train.identity >= 0)) if people else train
+    people, masks = data.label is None and data.identity is not None, learns_masks(data)
+    known = with_labels(train.select(what_is_learnt(train) >= 0)) if people or masks else train
     found: dict[str, Any] = {
         "name": data.name,
         "rows": len(data),
@@ -44,11 +44,22 @@ def inspect(data: Any) -> dict:
     }
     if height is not None:
         found |= compared(data, train)
-    if people:
-        found["task"] = "reid"
+    if people or masks:
+        found["task"] = "reid" if people else "segmentation"
+    if data.mask is not None:
+        found["mask_classes"] = pixel_shares(train)
     found["suits"] = suiting(known, found.get("task", "classification")) if known.label is not None else []
     found["warnings"] = warnings_on(found)
     return found
+
+
+def pixel_shares(data: ImageSet) -> dict[str, float]:
+    """Share of the known pixels that each mask class has."""
+    assert data.mask is not None
+    known = data.mask[data.mask != UNKNOWN]
+    names = data.mask_classes or tuple(map(str, range(int(known.max(initial=0)) + 1)))
+    found = np.bincount(known, minlength=len(names)) / max(len(known), 1)
+    return {name: round(float(share), 4) for name, share in zip(names, found, strict=True)}
 
 
 def fold_sizes(data: ImageSet) -> dict[str, int]:

@@ -18,8 +18,9 @@ from ganaug.audit.leaks import leaks
 from ganaug.core.catalogue import catalogue
 from ganaug.data.image_set import ImageSet
 from ganaug.study import advice
+from ganaug.study.adaptation import gaps
 from ganaug.study.arms import Arm
-from ganaug.study.folds import regime_of, training_view
+from ganaug.study.folds import learns_masks, regime_of, training_view
 from ganaug.study.statistics import cluster_bootstrap
 from ganaug.study.verdict import Comparison, Verdict, verdicts
 
@@ -47,12 +48,14 @@ def collect(
         "summary": {
             "headline": advice.headline(judged, arms),
             "why_arms": study._why,
+            "score_note": next((c["score_note"] for c in cells if c.get("score_note")), ""),
             "advice": advice.paragraph(judged, placebos, arms, saturation, made),
         },
         "arms": [describe(arm) for arm in arms],
         "saturation": {k: v for k, v in saturation.items() if k != "rules"},
         "cells": [{k: v for k, v in cell.items() if k != "units"} for cell in cells],
         "verdicts": judged,
+        "gaps": gaps(cells) if study.labels_from else [],
         "placebos": placebos,
         "generators": [{k: v for k, v in m.items() if k not in ("trace", "grid")} for m in made],
         "audit": {"leaks": leak_facts(data)},
@@ -82,8 +85,8 @@ def describe(arm: Arm) -> dict:
 def caption(made: Mapping[str, Any]) -> str:
     """What a grid shows."""
     size = "" if made["shots"] is None else f" with {made['shots']} training images a class"
-    if "system" not in made:  # a joint arm's cell
-        return f"{made['arm']}{size}: unseen test images, a row for each structure, a column for each appearance."
+    if "caption" in made:
+        return f"{made['arm']}{size}: {made['caption']}."
     shown = "four real, four generated, and the training image nearest to each of these"
     return f"{made['arm']}{size}: a row a class; {shown}."
 
@@ -96,9 +99,10 @@ def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dic
     names = {arm.name for arm in arms}
     pairs = []
     for arm in arms:
-        if arm.kind in ("control", "placebo"):
+        if arm.kind in ("control", "oracle", "placebo"):
             continue
-        against = [arm.baseline, *(["rules"] if arm.baseline != "rules" and arm.name != "rules" else [])]
+        rivals = ["rules", *(["colour_match"] if study.labels_from else [])]  # what costs nothing has to be beaten
+        against = [arm.baseline, *(r for r in rivals if r not in (arm.baseline, arm.name) and arm.name not in rivals)]
         pairs += [(arm.name, other) for other in against if other in names]
     return compared(study, data, pairs, cells)
 
@@ -138,7 +142,7 @@ def comparison(
         [table[arm, shots, r]["score"] - table[against, shots, r]["score"] for r in range(study.repeats)]
     )
     asked = ~np.isnan(units).all(0)  # only queries are units of a retrieval
-    groups = data.identity if data.label is None else data.group
+    groups = data.group if data.label is not None or learns_masks(data) else data.identity
     return Comparison(
         arm, against, shots, differences, units[:, asked], None if groups is None else groups[tested][asked]
     )
@@ -180,15 +184,18 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
             "rows": len(data),
             "train_rows": len(first.train) + len(first.pool),
             "test_rows": len(first.test),
-            "classes": list(view.classes),
+            "classes": list(view.mask_classes if learns_masks(data) else view.classes),
             "counts": view.counts(),
             "channels": channels,
             "height": height,
             "width": width,
         },
+        "labels_from": study.labels_from,
         "task": study.task if isinstance(study.task, str) else type(study.task).__name__,
         "learner": getattr(study.learner, "name", type(study.learner).__name__),
         "score": getattr(study.learner, "score_name", "score"),
+        "class_score": getattr(study.learner, "class_score", "recall"),
+        "shots_of": "" if learns_masks(data) else "class" if data.label is not None else "identity",
         "regime": regime_of(data),
         "steps": saturation["chosen"],
         "strength": saturation["strength"],

@@ -20,7 +20,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.study.arms import Arm
 from ganaug.study.cache import Cache
 from ganaug.study.cells import fitted_transforms
-from ganaug.study.folds import Fold, training_view
+from ganaug.study.folds import Fold, learns_masks, training_view
 from ganaug.study.source import source_for
 
 LENGTHS = (200, 400, 800)
@@ -62,6 +62,12 @@ def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
     """
     seed = derive(fold.seed, "saturation", trial) % 2**31
     view = training_view(data, fold.train)
+    if learns_masks(data) and len(fold.pool) >= LEAST_VALIDATION:
+        pool = np.random.default_rng(seed).permutation(fold.pool)[:MOST_VALIDATION]
+        return Fold(fold.train, fold.pool[:0], np.sort(pool), seed)
+    if learns_masks(data):
+        held, rest = view.but(label=None).holdout(0.3, seed)  # type: ignore[attr-defined]
+        return Fold(rows_in(data, fold.train, rest), fold.pool[:0], rows_in(data, fold.train, held), seed)
     if data.label is None:  # unseen identities validate
         held, rest = view.but(label=None, group=view.identity).holdout(0.3, seed)  # type: ignore[attr-defined]
         return Fold(rows_in(data, fold.train, rest), fold.pool[:0], rows_in(data, fold.train, held), seed)

@@ -40,7 +40,7 @@ class MixedSource:
 
     A batch holds `share` generated rows of each recipe, or rows as they come from real and generated ones thrown
     together where a recipe's share is None. Transforms act on all rows, batch mixers last. Generated rows have
-    `row` -1 - recipe. `sampler` chooses the real rows.
+    `row` -1 - recipe. `sampler` chooses the real rows, `fields` names what a batch holds besides images and labels.
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class MixedSource:
         steps: int,
         seed: int,
         sampler: Sampler = shuffled,
+        fields: Sequence[str] = (),
     ):
-        self.sampler = sampler
+        self.sampler, self.fields = sampler, fields
         self.real, self.generated, self.transforms = real, list(generated), list(transforms)
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.spec: Spec = real.spec
@@ -110,7 +111,8 @@ class MixedSource:
         soft = F.pad(soft, (0, self.outputs - soft.shape[1]))
         row = batch.row if recipe is None else torch.full((n,), -1 - recipe)
         label = torch.full((n,), -1) if batch.label is None else batch.label  # of unconditional images: unknown
-        return Batch(image=batch.image, label=label, soft_label=soft, index=batch.index, row=row)
+        more = {name: getattr(batch, name) for name in self.fields}
+        return Batch(image=batch.image, label=label, soft_label=soft, index=batch.index, row=row, **more)
 
     def target(
         self, batch: Batch, logits: Float[Tensor, "b k"], t: int
@@ -148,9 +150,12 @@ def source_for(
     steps: int,
     seed: int,
 ) -> MixedSource:
-    """What a learner trains on for `steps` updates, with the batch size and the sampler it asks for."""
+    """What a learner trains on for `steps` updates, with the batch size, sampler and further fields it asks for."""
     size, sampler = getattr(learner, "batch_size", 32), getattr(learner, "sampler", shuffled)
-    return MixedSource(view, generated, transforms, batch_size=size, steps=steps, seed=seed, sampler=sampler)
+    fields = getattr(learner, "fields", ())
+    return MixedSource(
+        view, generated, transforms, batch_size=size, steps=steps, seed=seed, sampler=sampler, fields=fields
+    )
 
 
 def taught(made: ImageSet, policy: LabelPolicy, model: nn.Module, classes: int) -> ImageSet:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ganaug.core.catalogue import make
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
@@ -20,16 +22,18 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.write import write
 from ganaug.study import results, saturate
-from ganaug.study.arms import Arm, choose, parse_arm, with_controls
+from ganaug.study.adaptation import ORACLE, oracle_fold, refuse_unscorable
+from ganaug.study.arms import Arm, choose, parse_arm, refuse_without_masks, with_controls
 from ganaug.study.cache import Cache
 from ganaug.study.cells import LearnerJob, as_baseline, run_learner
 from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
-from ganaug.study.folds import Fold, fold, regime_of, training_view
+from ganaug.study.folds import Fold, adapting_fold, fold, learns_masks, regime_of, training_view, what_is_learnt
 from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
 from ganaug.study.parallel import run_all
 from ganaug.tasks import task
 
 StudyLog = Callable[[int, int, str, float], None]
+MAPS = ("mask", "valid", "instances", "depth")  # what class folders can't hold
 JOINT_STEPS = 1500  # of a joint arm, where neither a length nor a number of generator steps is given
 CONTROLS = ("none", "rules", "duplicate", "placebo")
 
@@ -65,6 +69,8 @@ class Study:
     generator_steps : training steps of each generator (default 1,000).
     cut : class name -> number of training images to keep, another draw a repeat.
     offer_rest : give systems the training rows that `shots` or `cut` leave out, without their labels.
+    labels_from : "source" where the set has two domains and only the first one's labels may train anything
+        (`study.adaptation`); the arm `oracle`, trained on the target's labels, then shows what is possible.
     leave_out : controls to switch off by name: none, rules, duplicate, placebo.
     workers, backend : joblib's; one thread a worker.
 
@@ -82,6 +88,7 @@ class Study:
     generator_steps: int | None = None
     cut: Mapping[str, int] | None = None
     offer_rest: bool = False
+    labels_from: str | None = None
     leave_out: Sequence[str] = ()
     workers: int = 1
     backend: str = "loky"
@@ -103,18 +110,24 @@ class Study:
 
     def fold(self, data: ImageSet, shots: int | None, repeat: int) -> Fold:
         """The rows of one repeat."""
+        if self.labels_from:
+            return adapting_fold(data, shots, repeat, repeats=self.repeats, seed=self.seed)
         found = fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut)
         return replace(found, offered=found.pool) if self.offer_rest else found
 
     def plan(self, data: ImageSet) -> list[Arm]:
         """Every arm with its controls, after checking that the data and the arms fit together."""
         data = self.prepared(data)
-        first = training_view(data, self.fold(data, self.sizes[0], 0).train)
-        given = self.arms
+        rows = self.fold(data, self.sizes[0], 0)
+        first = training_view(data, rows.train, rows.offered)
+        given = self.arms or ()
         if not given:
             given, self._why = choose(first)
-        arms = with_controls([parse_arm(a, first) for a in given], self.leave_out)
+        arms = with_controls([parse_arm(a, first) for a in given], self.left_out)
+        if self.labels_from and len(np.flatnonzero(what_is_learnt(data)[rows.offered] >= 0)):
+            arms.append(ORACLE)
         for arm in arms:
+            refuse_without_masks(arm, data)
             systems = [system_of(recipe) for _, recipe in arm.recipes if recipe.system != "folder"]
             systems += [make(arm.joint, preset="small")] if arm.joint else []
             for problem in (said for system in systems for said in missing(system, first)):
@@ -123,22 +136,32 @@ class Study:
 
     def prepared(self, data: ImageSet) -> ImageSet:
         """The set as the task sees it; InputError for what can't be studied."""
-        if self.repeats < 1:
-            raise InputError(f"repeats must be at least 1, found {self.repeats}.")
-        if self.workers < 1:
-            raise InputError(f"workers must be at least 1, found {self.workers}.")
-        if not self.margin > 0:
-            raise InputError(f"margin must be above 0, found {self.margin}.")
-        for name, value in (("steps", self.steps), ("generator_steps", self.generator_steps)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, found {value}.")
-        for name in self.leave_out:
-            if name not in CONTROLS:
-                raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
+        self.check_settings()
         data = self.learner.prepared(data)
         if data.image.shape[0] is None:
             raise InputError("the images have different sizes: pass --size 64 (resize), or --size 64 --fit pad.")
+        if self.labels_from:
+            refuse_unscorable(data)
         return data
+
+    def check_settings(self) -> None:
+        """InputError for a setting that means nothing."""
+        for name in ("repeats", "workers", "steps", "generator_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, found {value}.")
+        if not self.margin > 0:
+            raise InputError(f"margin must be above 0, found {self.margin}.")
+        if self.labels_from not in (None, "source"):
+            raise InputError(f"labels_from must be 'source', found '{self.labels_from}'.")
+        for name in self.leave_out:
+            if name not in CONTROLS:
+                raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """Controls that are off; what is translated is no addition to the source, so there is nothing to duplicate."""
+        return (*self.leave_out, "duplicate", "placebo") if self.labels_from else self.leave_out
 
     # --- the run ----------------------------------------------------------------------------------------------
 
@@ -166,7 +189,7 @@ class Study:
 
     def repeats_matter(self, data: ImageSet) -> Any:
         """What the folds depend on besides the seed."""
-        return [regime_of(data), dict(self.cut or {})]
+        return [regime_of(data), dict(self.cut or {}), *([self.labels_from] if self.labels_from else [])]
 
     def claim(self, folder: Path, fingerprint: str, resume: bool) -> None:
         """Take a new or own folder; a folder with other content, or of another data set, is refused."""
@@ -206,13 +229,14 @@ class Study:
 
     def generator_jobs(self, data: ImageSet, arms: Sequence[Arm]) -> list[GeneratorJob]:
         """One job for each different recipe, training size and repeat; placebos use the same images."""
-        recipes = {name: recipe for arm in arms for name, recipe in arm.recipes}
-        return [
-            GeneratorJob(name, recipe, shots, repeat, self.generator_steps, self.fold(data, shots, repeat))
-            for shots in self.sizes
-            for repeat in range(self.repeats)
-            for name, recipe in recipes.items()
-        ]
+        jobs: dict[str, GeneratorJob] = {}  # by what they make: arms may use one name for different plans
+        for shots in self.sizes:
+            for repeat in range(self.repeats):
+                rows = self.fold(data, shots, repeat)
+                for name, recipe in (pair for arm in arms for pair in arm.recipes):
+                    job = GeneratorJob(name, recipe, shots, repeat, self.generator_steps, rows)
+                    jobs.setdefault(json.dumps([name, job.describe()], sort_keys=True), job)
+        return list(jobs.values())
 
     def learner_jobs(self, data: ImageSet, arms: Sequence[Arm], found: Mapping, cache: Cache) -> list[LearnerJob]:
         """Every arm at every training size and repeat whose images could be made."""
@@ -223,10 +247,11 @@ class Study:
                 for arm in arms:
                     makers = [GeneratorJob(n, r, shots, repeat, self.generator_steps, rows) for n, r in arm.recipes]
                     keys = tuple(cache.key("generator", maker.describe()) for maker in makers)
+                    own = oracle_fold(rows, data) if arm.kind == "oracle" else rows
                     if all(cache.get(key)["status"] == "ok" for key in keys):
                         jobs.append(
                             LearnerJob(
-                                arm, shots, repeat, found["chosen"], found["rules"], keys, rows, self.generator_steps
+                                arm, shots, repeat, found["chosen"], found["rules"], keys, own, self.generator_steps
                             )
                         )
         return jobs
@@ -240,7 +265,7 @@ class Study:
             path = cache.images(cache.key("generator", job.describe()))
             if name == "duplicate" or name.startswith("folder:") or target.exists() or not path.is_file():
                 continue
-            made = stored_images(path, training_view(data, rows.train).classes, data.scaling)
+            made = stored_images(path, training_view(data, rows.train))
             if len(made):
                 write(made, target, "folder")
 
@@ -251,7 +276,8 @@ class Study:
             for repeat in range(self.repeats):
                 rows = self.fold(data, shots, repeat)
                 target = Path(folder) / f"shots-{shots or 'all'}" / f"repeat-{repeat}"
-                write(training_view(data, rows.train).but(fold=None, others={}), target, "folder")
+                view = training_view(data, rows.train).but(fold=None, others={})
+                write(view if learns_masks(data) else view.but(**dict.fromkeys(MAPS)), target, "folder")
         return Path(folder)
 
 

@@ -175,7 +175,9 @@ class Reidentifier(BaseEstimator):
         table |= {"mAP_trapezoid": found.mAP("trapezoid"), "mINP": found.mINP}
         table |= {f"rank_{k}": found.cmc(k) for k in (1, 5, 10)}
         units = shares[~np.isnan(shares)][:, None]
-        return Scores(table["mAP"], table, units, lambda rows: float(rows.mean()), shares)
+        note = f"{found.dropped} of {int(query.sum())} queries have no match to be found and are in no mean."
+        lonely = {"note": note} if found.dropped else {}
+        return Scores(table["mAP"], table, units, lambda rows: float(rows.mean()), shares, **lonely)
 
 
 def real_identity(batch: Batch) -> Tensor:

@@ -15,8 +15,6 @@ from ganaug.data.readers.listing import Row, as_set, some
 from ganaug.data.readers.walk import entries, folders, has_images, image_names
 from ganaug.data.sizes import Fit
 
-MASKS = "masks"
-
 
 def recognise(path: Path) -> bool:
     """A folder with folders that hold images, or only folders."""
@@ -30,7 +28,6 @@ def recognise_flat(path: Path) -> bool:
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """Class folders as a set; the names of the folders are the classes."""
-    refuse_mask_folders(path)
     ours = (path / manifest.SET).is_file()  # its classes are known, folders without images were not written
     parts = parts_of(path)
     if len(parts) > 1 and not ours:
@@ -98,13 +95,3 @@ def refuse_different_classes(parts: list[Path]) -> None:
                     f"the class '{min(names - others)}' is in {part} but not in {other}: "
                     "every part must have the same class folders."
                 )
-
-
-def refuse_mask_folders(path: Path) -> None:
-    """InputError for images/ beside masks/, which are not two classes."""
-    for place in (path, *folders(path)):
-        if (place / MASKS).is_dir() and (place / "images").is_dir():
-            raise InputError(
-                f"{place} holds images/ and masks/, a segmentation set, and class folders are needed here: "
-                f"give {place / 'images'} for the images alone."
-            )

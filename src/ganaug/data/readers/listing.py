@@ -49,8 +49,7 @@ def as_set(
     written = manifest.read(folder)
     columns: dict[str, Any] = {}
     if written is not None:
-        place = {name: k for k, name in enumerate(written.lines)}
-        rows = sorted(rows, key=lambda row: (place.get(row.name, len(place)), row.name))
+        rows = written_order(rows, folder)
         if from_folders:
             rows = named_back(rows, written.facts["classes"])
         columns = manifest.from_facts(written.facts)
@@ -68,6 +67,15 @@ def as_set(
     if written is not None and columns["scaling"].dtype != str(pixels.dtype):
         del columns["scaling"]
     return ImageSet(image=pixels, classes=names, **columns)
+
+
+def written_order(rows: Sequence[Row], folder: Path) -> Sequence[Row]:
+    """Rows in the order in which ganaug wrote them, other rows after them by name; as they are in other folders."""
+    written = manifest.read(folder)
+    if written is None:
+        return rows
+    place = {name: k for k, name in enumerate(written.lines)}
+    return sorted(rows, key=lambda row: (place.get(row.name, len(place)), row.name))
 
 
 def named_back(rows: Sequence[Row], classes: Sequence[str]) -> list[Row]:

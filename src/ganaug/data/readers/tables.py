@@ -35,15 +35,24 @@ def recognise(path: Path) -> bool:
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """The images that a table names, with its labels, folds, groups, identities, cameras and domains."""
-    table = path if path.is_file() else next(path / name for name in NAMES if (path / name).is_file())
+    return as_set(rows(path), table_of(path).parent, size, fit)
+
+
+def table_of(path: Path) -> Path:
+    """The table itself, or the first with one of the usual names in a folder."""
+    return path if path.is_file() else next(path / name for name in NAMES if (path / name).is_file())
+
+
+def rows(path: Path) -> list[Row]:
+    """A row for each image that a table names; InputError where a file is missing."""
+    table = table_of(path)
     try:
         lines = list(READ[table.suffix.lower()](table))
     except PermissionError:
         raise InputError(f"{table} may not be read (permission denied): change its permissions.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is no readable text ({error}): save it as UTF-8.") from None
-    rows = [row_of(line, table) for line in some(lines, table)]  # type: ignore[arg-type]
-    return as_set(found(rows, table), table.parent, size, fit)
+    return found([row_of(line, table) for line in some(lines, table)], table)  # type: ignore[arg-type]
 
 
 def csv_lines(table: Path) -> Iterator[dict[str, Any]]:

@@ -27,8 +27,9 @@ class LabelPolicy:
 
     `target(batch, classes, logits)` gives soft labels [B, classes + extra]; `extra` is the number of outputs beyond the
     classes. `logits` [B, classes] are those of the model in training (`asks="learner"`, at every update), of a model
-    trained on real images alone (`asks="teacher"`, once), or None. `needs_label` marks policies that use the label that
-    was asked for. A generated row counts `weight` from the part `start` of the training on, and nothing before.
+    trained on real images alone (`asks="teacher"`, once), or None. `needs_label` marks policies that use the label or
+    mask that an image came with, `chosen` those that ask for images of a class beforehand. A generated row counts
+    `weight` from the part `start` of the training on, and nothing before.
     """
 
     name: str
@@ -36,6 +37,7 @@ class LabelPolicy:
     extra: int = 0
     asks: str = ""
     needs_label: bool = False
+    chosen: bool = False
     weight: float = 1.0
     start: float = 0.0
 
@@ -104,8 +106,10 @@ def seen(logits: Tensor | None, classes: int) -> Tensor:
 POLICIES = {
     policy.name: policy
     for policy in (
-        LabelPolicy("hard", hard, needs_label=True),
-        LabelPolicy("smoothed", smoothed, needs_label=True),
+        LabelPolicy("hard", hard, needs_label=True, chosen=True),
+        LabelPolicy("smoothed", smoothed, needs_label=True, chosen=True),
+        LabelPolicy("carry", hard, needs_label=True),  # of the image that was changed
+        LabelPolicy("condition", hard, needs_label=True),  # the map that the image was made from
         LabelPolicy("uniform", uniform),
         LabelPolicy("extra_class", extra_class, extra=1),
         LabelPolicy("pseudo_label", pseudo_label, asks="learner"),

@@ -18,13 +18,14 @@ from ganaug.data.view import TrainView
 
 
 class Duplicate(System):
-    """Copies of real images of the class asked for, drawn uniformly."""
+    """Copies of real images of the class asked for, with their masks, drawn uniformly."""
 
     CARD = Card(
         id="duplicate",
         title="Duplicated real images",
         paper="textbook",
         needs=("label",),
+        task=("classification", "segmentation"),
         can=("sample",),
         parents=("source",),
         shows="every image it makes equals a training image of the class that was asked for.",
@@ -34,8 +35,11 @@ class Duplicate(System):
     def prepare(self, train: TrainView) -> None:
         batch = train.batch(slice(None))
         self.images, self.labels, self.ids = batch.image, batch.label, batch.index
+        self.masks = batch.mask
 
     def generate(self, want: Batch) -> Batch:
         same = (want.label[:, None] == self.labels[None]).float()
         rows = torch.multinomial(same, 1).flatten()
-        return want.but(image=self.images[rows], parents=self.ids[rows][:, None])
+        masks = getattr(self, "masks", None)
+        mask = None if masks is None else masks[rows]
+        return want.but(image=self.images[rows], mask=mask, parents=self.ids[rows][:, None])

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""images/ beside masks/ of equal names, optionally below train/, val/ and test/: sets for segmentation.
+
+A mask holds class numbers (255 unknown), as grey values or palette indices; 0 and 255 alone mean background and
+foreground; colours are classes too. `classes.txt` (a name a line) or `classes.csv` (name and value, or name, red,
+green, blue) beside masks/ names them. `instances/` (numbers of single objects) and `valid/` (0 where there is no
+data) may stand beside. Masks are resized to the nearest pixel, never blended.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from ganaug.data import manifest
+from ganaug.data.decode import decode_mask, header
+from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
+from ganaug.data.names import FOLD_NAMES
+from ganaug.data.readers import tables
+from ganaug.data.readers.listing import Row, as_set, some, written_order
+from ganaug.data.readers.walk import folders, image_names
+from ganaug.data.sizes import Fit, Size, nearest_to
+from ganaug.data.threads import in_threads
+
+IMAGES, MASKS, INSTANCES, VALID = "images", "masks", "instances", "valid"
+UNKNOWN = 255
+PADDING = -1  # a value of no mask file: what was added around a mask is unknown, even where 255 is a class
+MOST_CLASSES = 64
+ENDINGS = ("", "_mask", "_label")  # of a mask's name behind its image's
+SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp")
+
+
+def recognise(path: Path) -> bool:
+    """images/ beside masks/, here or in train/ and so on."""
+    return bool(parts_of(path))
+
+
+def parts_of(path: Path) -> list[tuple[Path, int]]:
+    """Where images/ and masks/ lie, with the fold: here (-1) or in train/, val/ and test/."""
+    if not path.is_dir():
+        return []
+    inner = [(part, FOLD_NAMES[part.name.lower()]) for part in folders(path) if part.name.lower() in FOLD_NAMES]
+    return [(place, fold) for place, fold in ((path, -1), *inner) if has_masks(place)]
+
+
+def has_masks(place: Path) -> bool:
+    """Whether images/ and masks/ lie directly in a folder."""
+    return (place / IMAGES).is_dir() and (place / MASKS).is_dir()
+
+
+def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
+    """Images with their masks as a set."""
+    return from_parts(parts_of(path), path, size, fit)
+
+
+def from_parts(parts: Sequence[tuple[Path, int]], path: Path, size: Size | None, fit: Fit) -> ImageSet:
+    """The images and masks of some folders inside `path`, each with its fold, as one set."""
+    rows = written_order(some([row for part, fold in parts for row in rows_of(part, fold, path)], path), path)
+    masks = [mask_of(row, path) for row in rows]
+    refuse_lonely_masks([part for part, _ in parts], masks)
+    refuse_other_sizes(rows, masks, "mask")
+    data = as_set(rows, path, size, fit)
+    if data.image.shape[0] is None:
+        raise InputError(f"the images of {path} have different sizes, and masks need one: pass --size 64.")
+    found = codes(masks, size, fit, PADDING, "reading masks")
+    mask, names = numbered(found, masks, path, [path, *(part for part, _ in parts)])
+    return data.but(mask=mask, mask_classes=names, **beside(rows, path, size, fit))
+
+
+def rows_of(part: Path, fold: int, path: Path) -> list[Row]:
+    """The images of one part; a table beside them, or above all parts, tells labels, folds and groups."""
+    table = next((place for place in (part, path) if tables.recognise(place)), None)
+    named = {row.name: row for row in tables.rows(table)} if table else {}
+    found = []
+    for file in map(Path, image_names(part / IMAGES)):
+        names = [os.path.relpath(file, above).replace(os.sep, "/") for above in (part / IMAGES, part, path)]
+        known = next((named[name] for name in names if name in named), Row(file, names[-1]))
+        found.append(Row(file, names[-1], known.label, fold if fold >= 0 else known.fold, known.values))
+    return found
+
+
+def companion(row: Row, path: Path, folder: str) -> Path | None:
+    """The file that stands for an image in another folder beside images/."""
+    name = Path(row.name)
+    at = name.parts.index(IMAGES)
+    place = path.joinpath(*name.parts[:at], folder, *name.parts[at + 1 : -1])
+    suffixes = dict.fromkeys((name.suffix, *SUFFIXES))
+    files = (place / f"{name.stem}{ending}{suffix}" for ending in ENDINGS for suffix in suffixes)
+    return next((file for file in files if file.is_file()), None)
+
+
+def mask_of(row: Row, path: Path) -> Path:
+    """The mask of an image; InputError when there is none."""
+    found = companion(row, path, MASKS)
+    if found is None:
+        raise InputError(
+            f"the image {path / row.name} has no mask {Path(row.name).stem}.png in {MASKS}/: "
+            "add it or remove the image."
+        )
+    return found
+
+
+def refuse_lonely_masks(parts: Sequence[Path], masks: Sequence[Path]) -> None:
+    """InputError for a mask without an image."""
+    used = set(masks)
+    for part in parts:
+        alone = next((file for file in map(Path, image_names(part / MASKS)) if file not in used), None)
+        if alone is not None:
+            raise InputError(
+                f"the mask {alone} has no image of its name in {part / IMAGES}: add it or remove the mask."
+            )
+
+
+def refuse_other_sizes(rows: Sequence[Row], maps: Sequence[Path], what: str) -> None:
+    """InputError when a mask or another map has another size than its image."""
+    pairs = [(row.file, file) for row, file in zip(rows, maps, strict=True)]
+    sizes = in_threads(lambda pair: [header(file)[:2] for file in pair], pairs, "comparing sizes")
+    for (image, file), (ours, theirs) in zip(pairs, sizes, strict=True):
+        if ours != theirs:
+            raise InputError(
+                f"the {what} {file} has {theirs[0]}x{theirs[1]} pixels (height x width), its image {image} "
+                f"{ours[0]}x{ours[1]}: they must be equal."
+            )
+
+
+def codes(files: Sequence[Path], size: Size | None, fit: Fit, outside: int, title: str) -> Int[ndarray, "n h w"]:
+    """The numbers that mask files hold, colours as 0xRRGGBB + 2^24; `outside` where padding was added."""
+
+    def one(file: Path) -> ndarray:
+        found = decode_mask(file)
+        return found if size is None else nearest_to(found, size, fit, outside)
+
+    return np.stack(list(in_threads(one, files, title)))
+
+
+def beside(rows: Sequence[Row], path: Path, size: Size | None, fit: Fit) -> dict[str, ndarray]:
+    """The columns `instances` and `valid`, where there are such files; InputError where one is missing."""
+    written, found = manifest.read(path), {}
+    for name, dtype in ((INSTANCES, "int32"), (VALID, "bool")):
+        files = [companion(row, path, name) for row in rows]
+        there = [file for file in files if file is not None]
+        if not there:
+            continue
+        if len(there) < len(rows):
+            raise InputError(
+                f"the image {path / rows[files.index(None)].name} has no file of its name in {name}/, and others "
+                f"have: add it or remove {name}/."
+            )
+        refuse_other_sizes(rows, there, "map")
+        dtype = written.facts["columns"].get(name, dtype) if written else dtype
+        found[name] = codes(there, size, fit, 0, f"reading {name}").astype(dtype)
+    return found
+
+
+# --- what the numbers mean --------------------------------------------------------------------------------------
+
+
+def numbered(
+    found: Int[ndarray, "n h w"], files: Sequence[Path], path: Path, places: Sequence[Path]
+) -> tuple[Int[ndarray, "n h w"], tuple[str, ...]]:
+    """(masks uint8 of 0..K-1 and 255, names [K]); InputError for values that no class has."""
+    values = np.unique(np.concatenate([np.unique(mask) for mask in found]))
+    held = values[(values != UNKNOWN) & (values != PADDING)]
+    named = declared(places, values) or guessed(held, UNKNOWN in values, path)
+    known = {PADDING: UNKNOWN, UNKNOWN: UNKNOWN, **{value: k for k, value in enumerate(named.values())}}
+    foreign = next((value for value in values.tolist() if value not in known), None)
+    if foreign is not None:
+        row = int((found == foreign).any((1, 2)).argmax())
+        raise InputError(
+            f"the mask {files[row]} holds {shown(foreign)}, which is none of the {len(named)} classes "
+            f"({', '.join(f'{name}: {shown(value)}' for name, value in list(named.items())[:6])}): correct it."
+        )
+    table = np.array([known[value] for value in values.tolist()], np.uint8)
+    mask = np.empty(found.shape, np.uint8)
+    for row, numbers in enumerate(found):  # one at a time: positions take eight bytes a pixel
+        mask[row] = table[np.searchsorted(values, numbers)]
+    return mask, tuple(named)
+
+
+def declared(places: Sequence[Path], values: Int[ndarray, " v"]) -> Mapping[str, int]:
+    """Class name -> value as a folder says: what ganaug wrote, classes.txt or classes.csv; {} without any."""
+    for place in places:
+        written = manifest.read(place)
+        if written is not None and written.facts.get("mask_classes"):
+            return {name: k for k, name in enumerate(written.facts["mask_classes"])}
+        for file, read_names in ((place / "classes.txt", from_lines), (place / "classes.csv", from_table)):
+            named = read_names(file, values) if file.is_file() else {}
+            if len(named) > UNKNOWN:
+                raise InputError(f"{file} names {len(named)} classes, and a mask holds at most {UNKNOWN}.")
+            if named:
+                return named
+    return {}
+
+
+def from_lines(file: Path, values: Int[ndarray, " v"]) -> Mapping[str, int]:
+    """Class name -> its line's number; two names for masks of 0 and 255 alone are background and foreground."""
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no readable text ({error}): save it as UTF-8.") from None
+    two = len(names) == 2 and UNKNOWN in values and set(values.tolist()) <= {0, UNKNOWN, PADDING}
+    return dict(zip(names, (0, UNKNOWN) if two else range(len(names)), strict=True))
+
+
+def from_table(file: Path, values: Int[ndarray, " v"]) -> Mapping[str, int]:
+    """Class name -> value from rows of name and value, or name, red, green and blue."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            lines = [{str(k).strip().lower(): v for k, v in line.items()} for line in csv.DictReader(text)]
+        if lines and "value" in lines[0]:
+            return {line["name"].strip(): int(line["value"]) for line in lines}
+        return {line["name"].strip(): colour(*(int(line[c]) for c in ("red", "green", "blue"))) for line in lines}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise InputError(f"{file} needs the columns name and value, or name, red, green and blue.") from None
+
+
+def guessed(values: Int[ndarray, " v"], unknown: bool, path: Path) -> Mapping[str, int]:
+    """Class name -> value from the values alone; InputError when they are no class numbers."""
+    if unknown and values.tolist() == [0]:
+        return {"background": 0, "foreground": UNKNOWN}
+    if len(values) and values.min() >= 2**24 and len(values) <= MOST_CLASSES:
+        return {shown(value): value for value in values.tolist()}
+    if len(values) and values.max() >= MOST_CLASSES:
+        raise InputError(
+            f"the masks of {path} hold {len(values)} different values up to {shown(int(values.max()))}, and class "
+            "numbers 0, 1, 2, ... are needed: save them as PNG, or name the values in classes.csv (name, value)."
+        )
+    return {str(k): k for k in range(int(values.max(initial=0)) + 1)}
+
+
+def colour(red: int, green: int, blue: int) -> int:
+    """The number that stands for a colour of 0..255 each."""
+    return 2**24 + (red << 16) + (green << 8) + blue
+
+
+def shown(value: int) -> str:
+    """A value as people write it: 7, or #ff0000."""
+    return f"#{value - 2**24:06x}" if value >= 2**24 else str(value)

@@ -41,7 +41,7 @@ class Numbers:
 
     def __call__(self, low: float = 0.0, high: float = 1.0) -> Float[ndarray, "b 1 1"]:
         """The next number of every scene, brought to low..high."""
-        return between(np.float32(low), np.float32(high), self.grid(1, 1))
+        return between(low, high, self.grid(1, 1))
 
 
 class Layout:

@@ -30,7 +30,7 @@ MOST = SPINE + 2 * LATERALS + 1
 AWAY = np.float32(9.0)  # shorter sides: what is not there lies outside of the image
 
 Field = Float[ndarray, "b H W"]
-Sway = tuple[ndarray, ndarray, ndarray]  # size, length and phase of a winding
+Sway = tuple[ndarray, ndarray, ndarray | float]  # size, length and phase of a winding
 
 
 def moor(number: Numbers, size: tuple[int, int]) -> Layout:
@@ -73,9 +73,14 @@ def steepness(t: ndarray) -> ndarray:
     return 32 * np.abs(q) - 8
 
 
+def direction(angle: ndarray) -> tuple[ndarray, ndarray]:
+    """Cosine and sine as float32, rounded from float64: float32's own differ between processors."""
+    return np.cos(angle, dtype=float).astype(np.float32), np.sin(angle, dtype=float).astype(np.float32)
+
+
 def turned(x: ndarray, y: ndarray, at: tuple[ndarray, ndarray], angle: ndarray) -> tuple[Field, Field]:
     """How far points lie along and across (to the right of) a line through `at` at an angle in radians."""
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = direction(angle)
     x, y = x - at[0], y - at[1]
     return x * cos + y * sin, y * cos - x * sin
 
@@ -96,11 +101,11 @@ def gullies(number: Numbers, x: ndarray, y: ndarray, stroke: np.float32) -> Fiel
     at, angle = (number(-0.3, 0.3), number(-0.3, 0.3)), number(0, 2 * np.pi)
     sways = [(number(0.03, 0.09), number(0.5, 0.9), number()), (number(0.01, 0.03), number(0.15, 0.3), number())]
     along, across = turned(x, y, at, angle)
+    cos, sin = direction(angle)
     edge = beside(along, across, sways) - number(0.8, 1.5) * stroke
     for side, low, high in ((1, -0.45, -0.15), (-1, -0.2, 0.15), (1, 0.1, 0.4)):
         begin = number(low, high)
         shift = winding(begin, sways)
-        cos, sin = np.cos(angle), np.sin(angle)
         root = at[0] + begin * cos - shift * sin, at[1] + begin * sin + shift * cos
         edge = np.minimum(edge, branch(number, x, y, root, angle + side * number(0.5, 1.1), stroke))
     return edge + np.where(number() < 0.75, np.float32(0), AWAY)
@@ -111,7 +116,8 @@ def branch(
 ) -> Field:
     """Distance from the edge of a winding line that begins at `root` and thins out."""
     along, across = turned(x, y, root, angle)
-    sways, length = [(number(0.01, 0.04), number(0.2, 0.4), np.float32(0))], number(0.15, 0.45)
+    sways: list[Sway] = [(number(0.01, 0.04), number(0.2, 0.4), 0.0)]
+    length = number(0.15, 0.45)
     half = number(0.7, 1.1) * stroke * (1 - np.float32(0.3) * np.clip(along / length, 0, 1))
     return np.maximum(beside(along, across, sways) - half, np.maximum(-along, along - length))
 
@@ -120,11 +126,11 @@ def lay_grips(scene: Layout, number: Numbers, x: ndarray, y: ndarray, stroke: np
     """Parallel drains, or drains on both sides of a spine; in four of five scenes, every drain an object."""
     bones, present = number() < 0.5, number() < 0.8
     along, across = turned(x, y, (number(-0.25, 0.25), number(-0.25, 0.25)), number(0, 2 * np.pi))
-    slant = np.where(bones, number(0.7, 1.1), np.float32(np.pi / 2))
+    cos, sin = direction(np.where(bones, number(0.7, 1.1), np.pi / 2))  # of laterals against the spine
     spacing, half, reach = number(0.13, 0.22), number(0.55, 0.85) * stroke, number(0.3, 0.75)
-    place = along - np.abs(across) / np.tan(slant)
+    place = along - np.abs(across) * (cos / sin)
     which = np.rint(place / spacing)
-    near = np.abs(place - which * spacing) * np.sin(slant) <= half
+    near = np.abs(place - which * spacing) * sin <= half
     laterals = present & near & (np.abs(across) <= reach) & (np.abs(which) <= LATERALS)
     other_side = np.where(bones & (across > 0), SPINE - FIRST_GRIP + 1, 0)
     scene.lay(laterals, GRIP, which.astype(np.int32) + LATERALS + FIRST_GRIP + other_side)

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from ganaug.parts.nets.residual import conv
 
 
+NARROWEST = 16  # channels of a convolution at full size
+
+
 def adain(
     x: Float[Tensor, "b c h w"], scale: Float[Tensor, "b c"], shift: Float[Tensor, "b c"]
 ) -> Float[Tensor, "b c h w"]:
@@ -45,13 +48,14 @@ class AdaINDecoder(nn.Module):
     """Content [B, width, h, w] and code [B, D] -> images [B, channels, 4h, 4w], without an output function.
 
     Block b reads the b-th part of the code. Two doublings by nearest neighbour, 5x5 convolution, layer norm, LeakyReLU;
-    then two 3x3 and a 1x1 convolution (DG-Net, arXiv 1904.07223). D must be a multiple of `blocks`.
+    then two 3x3 and a 1x1 convolution (DG-Net, arXiv 1904.07223; of at least 16 channels also where `width` is small,
+    because fewer can't hold a picture). D must be a multiple of `blocks`.
     """
 
     def __init__(self, width: int, channels: int, code: int, *, blocks: int):
         super().__init__()
         self.blocks = nn.ModuleList(AdaINBlock(width, code // blocks, 4 * width) for _ in range(blocks))
-        half, quarter = width // 2, width // 4
+        half, quarter = (max(width // part, NARROWEST) for part in (2, 4))
         self.paint = nn.Sequential(
             *doubled(width, half),
             *doubled(half, quarter),

@@ -39,7 +39,7 @@ from ganaug.data.view import TrainView
 from ganaug.parts.freeze import frozen, looked_through
 from ganaug.parts.labels.teachers import TEACHERS
 from ganaug.parts.losses.penalties import r1
-from ganaug.parts.nets.adain import AdaINDecoder
+from ganaug.parts.nets.adain import NARROWEST, AdaINDecoder
 from ganaug.parts.nets.embedding import ClassBlock
 from ganaug.parts.nets.residual import PatchPyramid, ResBlock, conv, conv_norm, least_squares_scales
 from ganaug.parts.nets.trunks import trunk
@@ -67,7 +67,7 @@ class StructureEncoder(nn.Module):
 
     def __init__(self, width: int, blocks: int):
         super().__init__()
-        eighth, quarter, half = width // 8, width // 4, width // 2
+        eighth, quarter, half = (max(width // part, NARROWEST) for part in (8, 4, 2))
         self.down = nn.Sequential(
             conv_norm(1, eighth, 3, stride=2),
             conv_norm(eighth, quarter, 3),
@@ -77,7 +77,7 @@ class StructureEncoder(nn.Module):
         )
         self.near = conv_norm(half, quarter, 1)
         self.far = nn.ModuleList(nn.Conv2d(half, quarter, 3, padding=d, dilation=d) for d in (3, 6, 9))
-        self.fuse = conv(width, width, 1)
+        self.fuse = conv(4 * quarter, width, 1)
 
     def forward(self, x: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b d hh ww"]:
         x = self.down(x)

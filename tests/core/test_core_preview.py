@@ -72,7 +72,8 @@ class FromMasks(Toy):
 def test_a_system_that_needs_maps_is_previewed_on_training_rows(tmp_path):
     data = grey_levels()
     mask = np.indices((len(data), 8, 8)).sum(0).astype(np.uint8) % 2
-    FromMasks().fit(data.but(mask=mask), budget=8, run=tmp_path / "run")
+    data = data.but(mask=mask, mask_classes=("ground", "ink"))
+    FromMasks().fit(data, budget=8, run=tmp_path / "run")
     assert len(list((tmp_path / "run" / "previews").iterdir())) == 8
 
 

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from ganaug.parts.nets.residual import conv
 
-
 NARROWEST = 16  # channels of a convolution at full size
 
 

@@ -39,6 +39,7 @@ from ganaug.report import words
         (words.shots_phrase, 1, "1 image per class"),
         (words.shots_phrase, None, "all training images"),
         (words.score_title, "macro_f1", "Macro F1"),
+        (words.score_title, "mean_iou", "Mean IoU"),
         (words.frechet_name, "inception", "FID"),
         (words.frechet_name, "inception-like", "Fréchet distance"),
         (words.frechet_name, None, "Fréchet distance"),
@@ -46,6 +47,11 @@ from ganaug.report import words
 )
 def test_numbers_as_people_write_them(function, value, said):
     assert function(value) == said
+
+
+def test_a_training_size_counts_what_the_task_counts():
+    assert words.shots_phrase(10, "identity") == "10 images per identity"
+    assert words.shots_phrase(10, "") == "10 training images" and words.shots_phrase(1, "") == "1 training image"
 
 
 def test_an_interval_needs_both_ends():

@@ -111,7 +111,7 @@ def breakable(name: Any) -> Markup:
 
 def score_title(name: str) -> str:
     """A score's key as heading: `macro_f1` -> `Macro F1`."""
-    return name.replace("_", " ").capitalize().replace(" f1", " F1")
+    return name.replace("_", " ").capitalize().replace(" f1", " F1").replace(" iou", " IoU")
 
 
 def short(name: Any, length: int) -> str:

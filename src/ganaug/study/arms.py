@@ -134,7 +134,7 @@ def default_recipe(id: str, data: ImageSet) -> Recipe:
     counts = [n for n in data.counts().values() if n]
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
     if id != "folder" and "b" in entry(id).card["sets"] and "b" in data.others:
-        return Recipe(system=id, plan="x1", share=1.0)  # the translated set instead of the given one
+        return Recipe(system=id, plan="x1", share=1.0, labels="carry")  # the translated set instead of the given one
     labels = "hard" if id == "folder" else entry(id).card["labels"]
     labels = "hard" if labels == "none" else labels  # an unconditional system is fitted one clone a class
     return Recipe(system=id, labels=labels, plan="balance" if skewed else "x10", share=None if skewed else 0.5)

@@ -152,6 +152,13 @@ def test_what_an_id_does_in_an_arm():
     assert parse_arm("colour_match", view).recipes[0][1].plan == "x1"
 
 
+def test_what_suits_a_set_of_masks_comes_with_its_reason():
+    found = ganaug.inspect(blocks())
+    assert found["task"] == "segmentation" and sum(found["mask_classes"].values()) == pytest.approx(1, abs=1e-3)
+    assert found["suits"][0] == {"id": "dualgan_med", "why": "makes images with their masks"}
+    assert "acgan" not in {one["id"] for one in found["suits"]}
+
+
 class Shade(System):
     """Darkens images: a system that only makes variants of given ones."""
 

@@ -210,6 +210,9 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
         return 9, f"advised from {item.card['min_rows']} images a class on; the smallest class has {least}"
     if skewed and item.id in ("smote", "bagan", "adasyn"):
         return 1 + ("smote", "bagan", "adasyn").index(item.id), "made for skewed sets: it fills up the small classes"
+    if "mask" in item.card["needs"]:
+        made = "makes images with their masks" if "mask" in item.card["makes"] else "makes images for given masks"
+        return 2 + ("mask" not in item.card["makes"]), made
     if "label" in item.card["needs"]:
         return 4, "makes labelled images of every class"
     return 6, "unconditional: one model is fitted for each class"

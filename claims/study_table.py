@@ -58,16 +58,23 @@ def scores_table(found: dict) -> list[str]:
     """Mean score of every arm."""
     classes = found["manifest"]["data"]["classes"]
     some = classes if len(classes) <= 5 else []
+    also = [name for name in ("pixel_accuracy",) if name in found["cells"][0]["scores"]]
     score, of_class = (
         found["manifest"].get(name, word) for name, word in (("score", "score"), ("class_score", "recall"))
     )
-    lines = ["", f"| arm | shots | {score} | status |" + "".join(f" {of_class} {c} |" for c in some)]
-    lines.append("|---|---|---|---|" + "---|" * len(some))
+    lines = [
+        "",
+        f"| arm | shots | {score} | status |"
+        + "".join(f" {n.replace('_', ' ')} |" for n in also)
+        + "".join(f" {of_class} {c} |" for c in some),
+    ]
+    lines.append("|---|---|---|---|" + "---|" * (len(also) + len(some)))
     for shots in found["manifest"]["shots"]:
         for arm in found["arms"]:
             cells = [c for c in found["cells"] if c["arm"] == arm["arm"] and c["shots"] == shots]
             bad = sum(c["status"] != "ok" for c in cells)
-            recalls = "".join(f" {100 * mean(c['per_class'].get(k, 0.0) for c in cells):.1f} |" for k in some)
+            recalls = "".join(f" {spread([c['scores'][name] for c in cells])} |" for name in also)
+            recalls += "".join(f" {100 * mean(c['per_class'].get(k, 0.0) for c in cells):.1f} |" for k in some)
             status = f"{bad} of {len(cells)} counted as baseline" if bad else "ok"
             lines.append(
                 f"| {arm['arm']} | {shots or 'all'} | {spread([c['score'] for c in cells])} | {status} |{recalls}"

@@ -251,6 +251,7 @@ def test_refusals_name_the_file(tmp_path):
     cases = [
         (plain, r"c\.tif has no CRS, and \S+a\.tif has one"),
         (two("none", crs=None), r"b\.tif has no CRS"),
+        (two("bare", crs=None, transform=(1, 0, 0, 0, 1, 0)), r"b\.tif has no CRS"),
         (two("crs", crs="EPSG:32631"), r"b\.tif has the CRS EPSG:32631 and \S+a\.tif EPSG:32630"),
         (two("empty", np.zeros_like(scene()), nodata=0), r"b\.tif holds nodata only"),
         (two("order", names=("B8", *BANDS[:3])), r"b\.tif has the bands B8, B2, B3, B4 and \S+a\.tif B2, B3, B4, B8"),

@@ -118,6 +118,7 @@ class Raster(NamedTuple):
     """What a raster file says about itself."""
 
     place: Place | None  # None: neither CRS nor transform, or the local CRS NOWHERE
+    generated: bool  # it states the local CRS NOWHERE
     bands: tuple[str, ...]  # () where not every band has a name
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
@@ -135,6 +136,7 @@ def read_place(path: Path) -> Raster:
     with opened(path) as raster:
         return Raster(
             place=stated_place(raster),
+            generated=is_nowhere(raster),
             bands=tuple(raster.descriptions) if all(raster.descriptions) else (),
             scales=tuple(raster.scales),
             offsets=tuple(raster.offsets),
@@ -172,10 +174,14 @@ def library() -> Any:
     return rasterio
 
 
+def is_nowhere(raster: Any) -> bool:
+    """Whether an open dataset states the local CRS of images without a place."""
+    return raster.crs is not None and NOWHERE in raster.crs.to_wkt()
+
+
 def stated_place(raster: Any) -> Place | None:
     """The place that an open dataset states."""
-    nowhere = raster.crs is not None and NOWHERE in raster.crs.to_wkt()
-    if nowhere or (raster.crs is None and raster.transform.is_identity):
+    if is_nowhere(raster) or (raster.crs is None and raster.transform.is_identity):
         return None
     crs = "" if raster.crs is None else raster.crs.to_string()
     return Place(crs, tuple(map(float, tuple(raster.transform)[:6])), raster.nodata)  # type: ignore[arg-type]

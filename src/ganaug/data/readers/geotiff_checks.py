@@ -64,7 +64,11 @@ def refuse_unplaced(files: Sequence[Path]) -> None:
 def refuse_mixed(files: Sequence[Path], rasters: Sequence[Raster]) -> None:
     """InputError for files whose channels, dtype, CRS or ADD_OFFSET differ from the first's."""
     gather.refuse_mixed_kinds(files, [Header(r.height, r.width, len(r.scales), kept(r.dtype)) for r in rasters])
-    placed = [(file, raster.place.crs) for file, raster in zip(files, rasters, strict=True) if raster.place]
+    placed = [
+        (file, raster.place.crs if raster.place else "")
+        for file, raster in zip(files, rasters, strict=True)
+        if not raster.generated
+    ]
     for file, crs in placed:
         first, ours = placed[0]
         if not crs and any(other for _, other in placed):

@@ -150,7 +150,7 @@ def test_pairs_come_without_end_and_without_being_told_what(channels, size):
 def test_what_can_not_be_learned_is_refused():
     with pytest.raises(InputError, match="dualgan_med needs the field 'mask'"):
         fitted(0, cells().but(mask=None))
-    with pytest.raises(InputError, match="critic_layers=3 works from 24 pixels, the shorter side has 16"):
+    with pytest.raises(InputError, match="critic_layers=3 works from 24 pixels, the shortest side has 16"):
         fitted(0, critic_layers=3)
 
 

@@ -10,7 +10,7 @@ import typer
 
 import ganaug
 from ganaug.cli import options, progress, show
-from ganaug.cli.options import Data, Fit, Fitting, Form, Format, Id, Json, Out, Seed, Size, Texts, Unlabelled
+from ganaug.cli.options import Data, Fit, Fitting, Form, Format, Id, Json, Out, Seed, Size, Texts, Tiles, Unlabelled
 
 if TYPE_CHECKING:
     from ganaug import Budget, ImageSet, System
@@ -30,6 +30,7 @@ def fit(
     ] = False,
     size: Size = None,
     fit: Fitting = Fit.resize,
+    tiles: Tiles = None,
     unlabelled: Unlabelled = None,
     seed: Seed = 0,
     json: Json = False,
@@ -38,7 +39,7 @@ def fit(
     asked = budget(steps, minutes)
     model = ganaug.make(id, preset=preset, **options.settings(set_))
     model = ganaug.PerClass(model) if per_class_model else model
-    train = options.loaded(data, size, fit, unlabelled)
+    train = options.loaded(data, size, fit, unlabelled, tiles)
     with progress.training(f"fitting {id}") as log:
         model.fit(train, budget=asked, seed=seed, run=out, resume=resume, log=log)
     show.result(
@@ -86,6 +87,7 @@ def augment(
     format: Form = Format.folder,
     size: Size = None,
     fit: Fitting = Fit.resize,
+    tiles: Tiles = None,
     unlabelled: Unlabelled = None,
     grid: Annotated[
         bool, typer.Option("--grid", help="Only a picture: six images combined with each other, in OUT/grid.png.")
@@ -94,7 +96,7 @@ def augment(
     json: Json = False,
 ) -> None:
     """Make one variant of each training image of DATA; its test fold, where it has one, is left out."""
-    given = options.loaded(data, size, fit, unlabelled)
+    given = options.loaded(data, size, fit, unlabelled, tiles)
     if grid:
         return draw_grid(fitted(model, given, seed), training_rows(given), out, seed, json)
     write(fitted(model, given, seed).augment(training_rows(given), seed=seed), out, format, json)

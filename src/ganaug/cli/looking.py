@@ -10,7 +10,7 @@ import typer
 import ganaug
 from ganaug.cli import options, source
 from ganaug.cli import show as screen
-from ganaug.cli.options import Data, Fit, Fitting, Id, Json, Size, Unlabelled
+from ganaug.cli.options import Data, Fit, Fitting, Id, Json, Size, Tiles, Unlabelled
 
 
 def list_entries(
@@ -41,8 +41,13 @@ def show(id: Id, json: Json = False) -> None:
 
 
 def inspect(
-    data: Data, size: Size = None, fit: Fitting = Fit.resize, unlabelled: Unlabelled = None, json: Json = False
+    data: Data,
+    size: Size = None,
+    fit: Fitting = Fit.resize,
+    tiles: Tiles = None,
+    unlabelled: Unlabelled = None,
+    json: Json = False,
 ) -> None:
     """Counts, sizes, bands, duplicates and leaks of DATA, what to beware of, and which systems suit it."""
-    found = ganaug.inspect(options.loaded(data, size, fit, unlabelled))
+    found = ganaug.inspect(options.loaded(data, size, fit, unlabelled, tiles))
     screen.emit(found) if json else screen.inspection(found)

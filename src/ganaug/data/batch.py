@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+UNKNOWN = 255  # the value of a mask where nothing is known: it trains and scores nothing
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.readers.identity_names import refuse_shared
 
-UNKNOWN = 255  # of a mask
 TASKS = {"identities": "reid", "masks": "segmentation"}
 
 

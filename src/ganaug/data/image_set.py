@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug.data.batch import Batch
+from ganaug.data.batch import UNKNOWN, Batch
 from ganaug.data.errors import InputError
 from ganaug.data.pixels import ArrayPixels, Pixels
 from ganaug.data.scaling import Scaling
@@ -23,7 +23,6 @@ COLUMNS = (
 )
 NOT_A_FIELD = ("index", "fold", "query", "origin", "parents", "group")
 FOLDS = ("train", "val", "test")
-UNKNOWN = 255  # of a mask
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

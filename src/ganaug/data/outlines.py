@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.sizes import Size
-
-UNKNOWN = 255
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ def as_rgb(images: np.ndarray) -> np.ndarray:
 
     Four bands show the first three; more show bands 4, 3, 2, which is true colour in the Sentinel-2 order.
     """
-    channels = images.shape[-1]
-    order = [0, 0, 0] if channels < 3 else [3, 2, 1] if channels > 4 else [0, 1, 2]
-    return np.rint((np.clip(images[..., order], -1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.rint((np.clip(images[..., shown(images.shape[-1])], -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def shown(channels: int) -> list[int]:
+    """The channels that people see as red, green and blue."""
+    return [0, 0, 0] if channels < 3 else [3, 2, 1] if channels > 4 else [0, 1, 2]
 
 
 def tiled(images: Float[np.ndarray, "n h w c"], columns: int) -> np.ndarray:

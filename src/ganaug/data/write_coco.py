@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.outlines import UNKNOWN, as_runs
+from ganaug.data.outlines import as_runs
 from ganaug.data.readers.coco import BACKGROUND, NOBODY
 
 MOST_CLASSES = 254

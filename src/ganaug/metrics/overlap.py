@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-UNKNOWN = 255  # of a true mask: pixels that are not scored
+from ganaug.data.batch import UNKNOWN
 
 
 def confusion(truth: Int[ndarray, "n h w"], found: Int[ndarray, "n h w"], classes: int) -> Int[ndarray, "n k k"]:

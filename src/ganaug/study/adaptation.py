@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ganaug.core.card import Card
-from ganaug.data.checks import UNKNOWN
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.pixels import ArrayPixels

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ganaug.core.seeding import derive
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.splits import few_groups, few_shot
 from ganaug.data.view import TrainView
@@ -22,7 +23,6 @@ ANNOTATIONS = (
     *("label", "soft_label", "mask", "instances", "boxes", "keypoints", "depth", "attributes", "identity", "camera"),
     *("query", "fold", "parents"),
 )
-UNKNOWN = 255  # of a mask
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,13 @@ def fold(
     if cut:
         chosen = few_shot(view, cut, own)
     if shots is not None:
-        few = few_groups if learns_masks(data) else few_shot
-        chosen = chosen[few(view.select(chosen), shots, own)]  # type: ignore[operator]
+        chosen = chosen[few(view.select(chosen), shots, own, learns_masks(data))]
     return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
+
+
+def few(view: ImageSet, shots: int, seed: int, masks: bool) -> np.ndarray:
+    """Rows of `shots` images a class or, where masks are learnt, of `shots` images altogether with all their tiles."""
+    return few_groups(view, shots, seed) if masks else few_shot(view, shots, seed)
 
 
 def adapting_fold(data: ImageSet, shots: int | None, repeat: int, *, repeats: int, seed: int) -> Fold:
@@ -83,8 +87,7 @@ def adapting_fold(data: ImageSet, shots: int | None, repeat: int, *, repeats: in
     known, target = what_is_learnt(data) >= 0, data.domain == 1
     source = np.flatnonzero(~target & known)
     if shots is not None:
-        few = few_groups if learns_masks(data) else few_shot
-        source = source[few(with_labels(data.select(source)), shots, own)]  # type: ignore[operator]
+        source = source[few(with_labels(data.select(source)), shots, own, learns_masks(data))]
     if regime_of(data) == "fixed test fold":
         offered, test = np.flatnonzero(target & (data.fold != FOLDS.index("test"))), data.in_fold("test")
         return Fold(source, source[:0], test[known[test]], own, offered)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ganaug.audit.leaks import duplicates, leaks
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
 from ganaug.study.arms import SKEWED, suiting
-from ganaug.study.folds import UNKNOWN, learns_masks, what_is_learnt, with_labels
+from ganaug.study.folds import learns_masks, what_is_learnt, with_labels
 
 FEW = 20
 MOST = 5000

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganaug.audit.copies import nearest
 from ganaug.data.batch import Batch
-from ganaug.data.picture import coloured, tiled
+from ganaug.data.picture import coloured, shown, tiled
 
 
 def pictured(fake: Batch, real: Batch, mask_classes: Sequence[str] = ()) -> np.ndarray:
@@ -43,7 +43,7 @@ def side_by_side(fake: Batch, real: Batch, classes: int = 10, each: int = 4) -> 
 def with_masks(fake: Batch, real: Batch, classes: int, rows: int = 6) -> np.ndarray:
     """Each row: a real image (and its mask, where known), a generated image and its mask, the nearest real image."""
     assert fake.image is not None and real.image is not None and fake.mask is not None
-    fake, real = fake.select(slice(0, rows)), real.but(views={}, pair={})
+    fake = fake.select(slice(0, rows))
     closest = torch.as_tensor(np.asarray(nearest(fake.image, real.image)))  # type: ignore[arg-type]
     parts = [rgb(real.image[: len(fake)]), rgb(fake.image), map_colours(fake.mask, classes), rgb(real.image[closest])]  # type: ignore[index,arg-type]
     if real.mask is not None:
@@ -59,8 +59,7 @@ def map_colours(mask: Tensor, classes: int) -> Float[Tensor, "n 3 h w"]:
 
 def rgb(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 h w"]:
     """Three channels to show: grey repeated, true colour of many bands."""
-    order = [0, 0, 0] if images.shape[1] < 3 else [3, 2, 1] if images.shape[1] > 4 else [0, 1, 2]
-    return images[:, order]
+    return images[:, shown(images.shape[1])]
 
 
 def channels_last(images: Tensor) -> np.ndarray:

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from ganaug.data import manifest
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.decode import header
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
@@ -33,7 +34,6 @@ from ganaug.data.threads import in_threads
 WHOLE, PARTS = "annotations.json", "instances_*.json"
 BACKGROUND = "background"
 NOBODY = {"id": 255, "name": "unknown"}  # the category of pixels whose class is not known
-UNKNOWN = 255
 
 
 class Picture(NamedTuple):

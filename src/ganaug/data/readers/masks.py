@@ -19,6 +19,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from ganaug.data import manifest
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.decode import decode_mask, header
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
@@ -30,7 +31,6 @@ from ganaug.data.sizes import Fit, Size, nearest_to
 from ganaug.data.threads import in_threads
 
 IMAGES, MASKS, INSTANCES, VALID = "images", "masks", "instances", "valid"
-UNKNOWN = 255
 PADDING = -1  # a value of no mask file: what was added around a mask is unknown, even where 255 is a class
 MOST_CLASSES = 64
 ENDINGS = ("", "_mask", "_label")  # of a mask's name behind its image's

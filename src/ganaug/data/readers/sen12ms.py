@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from ganaug.data.batch import UNKNOWN
 from ganaug.data.decode import decode, is_image
 from ganaug.data.errors import InputError
 from ganaug.data.gather import pixels_of
@@ -35,7 +36,6 @@ S2, S1, LAND_COVER = "s2", "s1", "lc"
 S2_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 S1_BANDS = ("VV", "VH")
 S2_SCALING, S1_SCALING = Scaling("uint16", 0.0, 10_000.0), Scaling("float32", -25.0, 0.0)
-UNKNOWN = 255
 IGBP = (  # classes 1..17 of the International Geosphere-Biosphere Programme, the first layer of land cover
     *("evergreen needleleaf forest", "evergreen broadleaf forest", "deciduous needleleaf forest"),
     *("deciduous broadleaf forest", "mixed forest", "closed shrubland", "open shrubland", "woody savanna"),

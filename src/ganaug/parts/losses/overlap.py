@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-UNKNOWN = 255
+from ganaug.data.batch import UNKNOWN
 
 
 def pixel_cross_entropy(

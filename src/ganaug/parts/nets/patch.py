@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from ganaug.data.errors import InputError
+
 
 class PatchGAN(nn.Sequential):
     """Images [B, C, H, W] -> logits [B, 1, h, w], one a patch of `receptive_field(layers)` pixels.
@@ -36,6 +38,16 @@ def normal_weights(layer: nn.Module) -> None:
     elif isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d)) and layer.weight is not None:
         nn.init.normal_(layer.weight, 1.0, 0.02)
         nn.init.zeros_(layer.bias)
+
+
+def refuse_small(id: str, size: tuple[int, int], layers: int) -> None:
+    """InputError where a side is too short for the critic's map to have a logit."""
+    least = 3 * 2**layers
+    if min(size) < least:
+        raise InputError(
+            f"{id} with critic_layers={layers} works from {least} pixels, the shortest side has {min(size)}: pass "
+            "--size, or fewer layers (--set critic_layers=1)."
+        )
 
 
 def receptive_field(layers: int) -> int:

@@ -15,10 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganaug.data.batch import Batch
+from ganaug.data.batch import UNKNOWN, Batch
 from ganaug.data.errors import InputError
 
-UNKNOWN = 255  # the value of a mask where nothing is known
 DENSE = ("image", "mask", "valid", "instances", "depth")
 SPATIAL = (*DENSE, "boxes", "keypoints")
 

@@ -37,9 +37,10 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import least_squares_critic, least_squares_generator
-from ganaug.parts.nets.patch import PatchGAN
+from ganaug.parts.nets.patch import PatchGAN, refuse_small
 from ganaug.parts.nets.translators import ResnetGenerator
 from ganaug.parts.pools import ImagePool
+from ganaug.parts.schedules import falling
 
 
 class CycleGAN(System):
@@ -151,12 +152,12 @@ class CycleGAN(System):
             raise InputError("cyclegan needs images in the second set 'b', and it has none.")
         if other.height is None or other.width is None:
             raise InputError("cyclegan needs images of one size in the second set 'b', and these differ: pass --size.")
-        least = max(3 * 2**self.critic_layers, 2 ** (self.downs + 1))  # a critic's map must have a logit
         short = min(*spec.size, *other.size)
-        if short < least:
+        refuse_small(self.CARD.id, (short, short), self.critic_layers)
+        if short < 2 ** (self.downs + 1):
             raise InputError(
-                f"cyclegan with critic_layers={self.critic_layers} and downs={self.downs} works from {least} pixels, "
-                f"the shortest side has {short}: pass --size, or fewer layers (--set critic_layers=1)."
+                f"cyclegan with downs={self.downs} works from {2 ** (self.downs + 1)} pixels, the shortest side has "
+                f"{short}: pass --size, or fewer halvings (--set downs=1)."
             )
 
     @property
@@ -177,7 +178,7 @@ class CycleGAN(System):
 
     def step(self, batch: Batch, t: int) -> Losses:
         """Both generators, then both critics."""
-        self.schedule(t)
+        falling(self.stage(t)[1], self.lr, self.opt_g, self.opt_d)
         a, b = batch.image, batch.pair["b"].image
         fake_b, fake_a = self.g_ab(a), self.g_ba(b)
         with frozen(self.d_a, self.d_b):  # the paper's generator loss has no 1/2
@@ -189,12 +190,6 @@ class CycleGAN(System):
         critic = critic + least_squares_critic(self.d_a(a), self.d_a(self.pool_a(fake_a)))
         self.update(critic, self.opt_d)
         return {"fooled": fooled, "cycle": back, "identity": same, "critic": critic}
-
-    def schedule(self, t: int) -> None:
-        """The learning rate of step t: constant for the first half of the run, then linearly to 0."""
-        factor = min(1.0, 2.0 * (1.0 - self.stage(t)[1]))
-        for optimiser in (self.opt_g, self.opt_d):
-            optimiser.param_groups[0]["lr"] = factor * self.lr
 
     def identity_loss(self, a: Tensor, b: Tensor) -> Float[Tensor, ""]:
         """L1 of what each generator makes of images of its own target domain: G(b) against b, F(a) against a.

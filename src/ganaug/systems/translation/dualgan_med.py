@@ -29,12 +29,11 @@ from torch.optim import Adam, RMSprop
 from ganaug.core.card import Card
 from ganaug.core.system import Losses, System
 from ganaug.data.batch import Batch
-from ganaug.data.errors import InputError
 from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
 from ganaug.parts.nets.dcgan import DCGenerator, DCTrunk
-from ganaug.parts.nets.patch import PatchGAN
+from ganaug.parts.nets.patch import PatchGAN, refuse_small
 from ganaug.parts.nets.unet_generator import UNetGenerator, one_hot_mask
 from ganaug.parts.priors import uniform
 
@@ -108,7 +107,7 @@ class DualGAN(System):
     # --- before the first step ------------------------------------------------------------------------------------
 
     def build(self, spec: Spec) -> None:
-        self.refuse_small(spec)
+        refuse_small(self.CARD.id, spec.size, self.critic_layers)
         planes = len(spec.mask_classes)
         self.mask_gen = DCGenerator(self.latent, planes, *spec.size, width=self.width)
         trunk = DCTrunk(planes, *spec.size, width=self.width)
@@ -120,15 +119,6 @@ class DualGAN(System):
         self.opt_mask_critic = Adam(self.mask_critic.parameters(), **adam)
         self.opt_image_gen = RMSprop(self.image_gen.parameters(), **rmsprop)
         self.opt_image_critic = RMSprop(self.image_critic.parameters(), **rmsprop)
-
-    def refuse_small(self, spec: Spec) -> None:
-        """InputError where a side is too short for the patch critic."""
-        least = 3 * 2**self.critic_layers  # its map must have a logit
-        if min(spec.size) < least:
-            raise InputError(
-                f"dualgan_med with critic_layers={self.critic_layers} works from {least} pixels, the shorter side has "
-                f"{min(spec.size)}: pass --size, or fewer layers (--set critic_layers=1)."
-            )
 
     # --- one step -------------------------------------------------------------------------------------------------
 

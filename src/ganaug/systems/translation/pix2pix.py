@@ -33,8 +33,9 @@ from ganaug.data.errors import InputError
 from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
-from ganaug.parts.nets.patch import PatchGAN
+from ganaug.parts.nets.patch import PatchGAN, refuse_small
 from ganaug.parts.nets.unet_generator import UNetGenerator, one_hot_mask
+from ganaug.parts.schedules import falling
 
 
 class Pix2Pix(System):
@@ -117,17 +118,12 @@ class Pix2Pix(System):
 
     def refuse_unfit(self, spec: Spec) -> None:
         """InputError where the view has another size than the images, or a side is too short for the critic."""
+        refuse_small(self.CARD.id, spec.size, self.critic_layers)
         view = None if self.given == "mask" else spec.views[self.given]
         if view is not None and (view.height, view.width) != spec.size:
             raise InputError(
                 f"pix2pix needs the view '{self.given}' in the size of the images, {spec.height}x{spec.width}, and it "
                 f"has {view.height}x{view.width}: resize it."
-            )
-        least = 3 * 2**self.critic_layers  # the critic's map must have a logit
-        if min(spec.size) < least:
-            raise InputError(
-                f"pix2pix with critic_layers={self.critic_layers} works from {least} pixels, the shorter side has "
-                f"{min(spec.size)}: pass --size, or fewer layers (--set critic_layers=1)."
             )
 
     # --- one step -------------------------------------------------------------------------------------------------
@@ -144,7 +140,7 @@ class Pix2Pix(System):
 
     def step(self, batch: Batch, t: int) -> Losses:
         """The critic, then the generator."""
-        self.schedule(t)
+        falling(self.stage(t)[1], self.lr, self.opt_gen, self.opt_critic)
         given, real = self.condition(batch), batch.image
         fake = self.gen(given)
         critic = 0.5 * logistic_critic(self.judged(given, real), self.judged(given, fake.detach()))
@@ -154,12 +150,6 @@ class Pix2Pix(System):
         near = F.l1_loss(fake, real)
         self.update(fooled + self.l1 * near, self.opt_gen)
         return {"critic": critic, "fooled": fooled, "l1": near}
-
-    def schedule(self, t: int) -> None:
-        """The learning rate of step t: constant for the first half of the run, then linearly to 0."""
-        factor = min(1.0, 2.0 * (1.0 - self.stage(t)[1]))
-        for optimiser in (self.opt_gen, self.opt_critic):
-            optimiser.param_groups[0]["lr"] = factor * self.lr
 
     def generate(self, want: Batch) -> Batch:
         return want.but(image=self.gen(self.condition(want)))

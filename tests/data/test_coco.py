@@ -19,7 +19,7 @@ from test_write import assert_equal
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
-from ganaug.data.outlines import as_runs, from_runs, inside_polygon
+from ganaug.data.outlines import as_runs, from_runs, inside_polygon, uncompressed
 from ganaug.data.write import write
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 18, "name": "dog"}]
@@ -91,7 +91,48 @@ def test_runs_go_down_the_columns_and_begin_outside():
     assert as_runs(np.ones((2, 2), bool))["counts"] == [0, 4] and as_runs(np.zeros((2, 2), bool))["counts"] == [4]
 
 
+def compressed(counts: list[int]) -> str:
+    """Run lengths as COCO compresses them: differences from the fourth on, five bits a character, lowest first."""
+    text = ""
+    for k, count in enumerate(counts):
+        rest, more = count - (counts[k - 2] if k > 2 else 0), True
+        while more:
+            bits, rest = rest & 31, rest >> 5
+            more = rest != (-1 if bits & 16 else 0)  # the rest is more than the repeated sign
+            text += chr(48 + bits + 32 * more)
+    return text
+
+
+@settings(deadline=None, max_examples=60)
+@given(hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))))
+def test_compressed_runs_of_masks_come_back(inside):
+    runs = as_runs(inside)
+    assert np.array_equal(from_runs({**runs, "counts": compressed(runs["counts"])}, inside.shape), inside)
+
+
+@given(st.lists(st.integers(0, 10**8), max_size=12))
+def test_compressed_runs_of_any_length_come_back(counts):
+    assert uncompressed(compressed(counts)) == counts
+
+
+def test_compressed_runs_by_hand():
+    # 0 | 20 = 10100b: its top bit would be a sign, so a character of zeros follows | 4 | 3 - 20 = -17 = ...1 01111b |
+    # 3 - 4 = -1 = 11111b | 18 - 3 = 15 = 01111b
+    assert uncompressed("0d04_OO?") == [0, 20, 4, 3, 3, 18] and compressed([0, 20, 4, 3, 3, 18]) == "0d04_OO?"
+    inside = from_runs({"counts": "0d04_OO?", "size": [6, 8]}, (6, 8))
+    assert inside.T.ravel().tolist() == [True] * 20 + [False] * 4 + [True] * 3 + [False] * 3 + [True] * 18
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
+
+
+def test_compressed_outlines_are_read_as_plain_ones(tmp_path):
+    counts = [13, 2, 4, 2, 4, 2, 21]
+    for name, form in (("plain", counts), ("short", "=24000a0")):
+        coco(tmp_path / name, thing(51, segmentation={"counts": form, "size": [6, 8]}))
+    plain, short = (load(tmp_path / name) for name in ("plain", "short"))
+    assert np.array_equal(short.mask, plain.mask) and np.array_equal(short.instances, plain.instances)
+    assert short.mask[1, 1:3, 2:5].all() and short.mask.sum() == 6
 
 
 def test_boxes_masks_and_instances(tmp_path):
@@ -220,7 +261,16 @@ def test_images_of_mixed_sizes_need_one_for_masks(tmp_path):
 @pytest.mark.parametrize(
     ("outline", "word"),
     [
-        ({"counts": "PPYo0", "size": [6, 8]}, "compressed"),
+        ({"counts": "PPYo0", "size": [6, 8]}, "[6, 8] pixels"),  # 1025024
+        ({"counts": "=24000a", "size": [6, 8]}, "cut off"),
+        ({"counts": "=24 000a0", "size": [6, 8]}, "damaged"),
+        ({"counts": "=24é00a0", "size": [6, 8]}, "damaged"),
+        ({"counts": "o" * 1000 + "0", "size": [6, 8]}, "damaged"),
+        ({"counts": "=24O00a0", "size": [6, 8]}, "[6, 8] pixels"),
+        ({"counts": "", "size": [6, 8]}, "[6, 8] pixels"),
+        ({"counts": [-1, 49], "size": [6, 8]}, "[6, 8] pixels"),
+        ({"counts": [10**30], "size": [6, 8]}, "outline"),
+        ({"size": [6, 8]}, "outline"),
         ({"counts": [0, 9], "size": [3, 3]}, "[3, 3]"),
         ({"counts": [0, 9], "size": [6, 8]}, "[6, 8]"),
         ([[0, 0, 1, 1]], "three points"),

@@ -237,6 +237,89 @@ def test_a_set_above_the_memory_bound_is_read_when_asked_for(tmp_path, monkeypat
     assert np.array_equal(swapped.at(0), expected[1]) and cut.fingerprint() != swapped.fingerprint()
 
 
+# --- class folders ---
+
+
+def classes(folder: Path, **more) -> Path:
+    """A scene of 48x64 pixels without data at the left edge as 12 tiles of 16, in turn in bog/ and fen/."""
+    values, place = scene(), Place("", UTM)
+    values[:, :, :6] = 0
+    for k, (top, left) in enumerate((top, left) for top in range(0, 48, 16) for left in range(0, 64, 16)):
+        tile, transform = values[:, top : top + 16, left : left + 16], place.window(top, left).transform
+        raster(folder / ("bog", "fen")[k % 2] / f"{k:02d}.tif", tile, **{"transform": transform, "nodata": 0, **more})
+    return folder
+
+
+def test_class_folders_keep_place_nodata_and_bands(tmp_path):
+    data = ganaug_load(classes(tmp_path / "in"))
+    assert data.classes == ("bog", "fen") and data.label.tolist() == [0] * 6 + [1] * 6 and data.bands == BANDS
+    assert [json.loads(text)["file"] for text in data.origin[[0, 6]]] == ["bog/00.tif", "fen/01.tif"]
+    assert place_of(data.origin[6]) == Place("EPSG:32630", UTM, 0.0).window(0, 16)
+    assert not data.valid[[0, 2, 4], :, :6].any() and data.valid[:, :, 6:].all() and data.valid[6:].all()
+    alone = load(tmp_path / "in" / "bog" / "00.tif")
+    assert np.array_equal(data.image.at(0), alone.image.at(0)) and (data.image.at(0) > 0).all()
+    half = ganaug_load(tmp_path / "in", size=8)
+    assert place_of(half.origin[6]).corner(8, 8) == place_of(data.origin[6]).corner(16, 16)
+
+
+def test_class_folders_below_folds_and_of_other_kinds(tmp_path):
+    for part, fold in (("train", 0), ("test", 2)):
+        classes(tmp_path / "in" / part)
+        data = ganaug_load(tmp_path / "in")
+        assert set(data.fold) == {0, fold} and len(data) == 12 * (1 + fold // 2) and data.bands == BANDS
+    for letter in "AB":
+        raster(tmp_path / "pairs" / letter / "0.tif", scene())
+        (tmp_path / "plain" / letter.lower()).mkdir(parents=True)
+        (tmp_path / "plain" / letter.lower() / "0.tif").write_bytes(encoded(scene().transpose(1, 2, 0), ".tif"))
+    assert "b" in ganaug_load(tmp_path / "pairs").views, "the layout of pairs goes before"
+    assert not geotiff.recognise_classes(tmp_path / "plain") and ganaug_load(tmp_path / "plain").classes == ("a", "b")
+
+
+def test_class_folders_go_back_into_their_scene(tmp_path):
+    values = scene()
+    values[:, :, :6] = 0
+    file = raster(tmp_path / "a.tif", values, nodata=0)
+    data = ganaug_load(classes(tmp_path / "in"))
+    again = ganaug_load(write(data.but(boxes=np.ones((12, 1, 4), np.float32)), tmp_path / "out", "geotiff"), size=32)
+    assert np.array_equal(again.label, data.label) and again.classes == data.classes and (again.boxes == 2).all()
+    bog = data.select(data.label == 0)
+    brighter = bog.but(image=bog.image[np.arange(6)] + 1)
+    expected = values.copy()
+    expected.reshape(4, 48, 2, 2, 16)[:, :, :, 0] += 1  # every second tile of a row
+    with rasters().open(write_back(brighter, file, tmp_path / "b.tif")) as out:
+        assert np.array_equal(out.read(), np.where(values > 0, expected, 0))
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        ({"crs": None}, r"fen/x\.tif has no CRS"),
+        ({"values": np.zeros((4, 16, 16), np.uint16), "nodata": 0}, r"fen/x\.tif holds nodata only"),
+    ],
+)
+def test_class_folders_that_do_not_fit(tmp_path, odd, sentence):
+    classes(tmp_path)
+    raster(tmp_path / "fen" / "x.tif", **{"values": scene(16, 16), **odd})
+    with pytest.raises(InputError, match=sentence) as error:
+        ganaug_load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_class_folders_from_several_zones_keep_their_places(tmp_path):
+    classes(tmp_path)
+    raster(tmp_path / "fen" / "x.tif", scene(16, 16), crs="EPSG:32631")
+    data = ganaug_load(tmp_path)
+    assert [place_of(text).crs for text in data.origin[[0, -1]]] == ["EPSG:32630", "EPSG:32631"]
+
+
+def test_a_class_without_places_beside_one_with_places(tmp_path):
+    raster(tmp_path / "fen" / "0.tif", scene())
+    for k in range(geotiff.LOOKED_AT + 1):
+        save(picture(k), tmp_path / "bog" / f"{k}.png")
+    with pytest.raises(InputError, match=r"bog/0\.png has no CRS, and \S+fen/0\.tif has one"):
+        ganaug_load(tmp_path)
+
+
 # --- what does not fit ---
 
 

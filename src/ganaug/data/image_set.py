@@ -42,8 +42,8 @@ class ImageSet:
     mask: np.ndarray | None = None  # uint8 [N, H, W]
     valid: np.ndarray | None = None
     instances: np.ndarray | None = None
-    boxes: np.ndarray | None = None
-    keypoints: np.ndarray | None = None
+    boxes: np.ndarray | None = None  # float32 [N, n, 4]: x0, y0, x1, y1 in pixels, the image's edges at 0; NaN: missing
+    keypoints: np.ndarray | None = None  # float32 [N, n, 2]: x, y in pixels, the centre of the first pixel at 0
     depth: np.ndarray | None = None
     attributes: np.ndarray | None = None
     identity: np.ndarray | None = None

@@ -42,6 +42,7 @@ LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (coco.recognise, coco.read),
     (tables.recognise, tables.read),
     (identities.recognise, identities.read),
+    (geotiff.recognise_classes, geotiff.read_classes),
     (class_folders.recognise, class_folders.read),
     (class_folders.recognise_flat, class_folders.read_flat),
 )
@@ -65,12 +66,13 @@ def load(
     metadata.jsonl beside images, WebDataset tars, images/ beside masks/ (`readers.masks`), COCO annotations
     (`readers.coco`), pairs (`readers.pairs`: A/ and B/ with equal names, B is `views["b"]`), two kinds of images
     (`readers.domains`: trainA/ and trainB/, B is `others["b"]`), a plain folder of images,
-    georeferenced TIFF in any of these but class folders (`readers.geotiff`; needs rasterio), SEN12MS
-    (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi and
-    others), whose sets have identities instead of labels. `size` (pixels, or height and width) brings all images to
-    one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros. `tiles` then cuts each into
-    squares of that many pixels, which stay together in splits (`data.tiles`). The images of `unlabelled`, any such
-    source, become `others["unlabelled"]`; labels there are dropped.
+    georeferenced TIFF in class folders, beside a table, beside masks or alone (`readers.geotiff`; needs rasterio),
+    SEN12MS (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi
+    and others), whose sets have identities instead of labels. `size` (pixels, or height and width) brings all images
+    to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros; masks, boxes, keypoints, views
+    and places move along. `tiles` then cuts each into squares of that many pixels, which stay together in splits
+    (`data.tiles`). The images of `unlabelled`, any such source, become `others["unlabelled"]`; labels there are
+    dropped.
 
     Raises InputError for everything that cannot be read, naming the file.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outlines of objects as COCO writes them, and the pixels inside: polygons and uncompressed run lengths."""
+"""Outlines of objects as COCO writes them, and the pixels inside: polygons and run lengths, plain or compressed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from numpy import ndarray
 
 from ganaug.data.batch import UNKNOWN
 from ganaug.data.sizes import Size
+
+LONGEST = 30  # bits of a compressed run length that may lie before its last character: images are smaller than that
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,35 @@ def inside_polygon(points: Float[ndarray, " xy"], size: Size) -> Bool[ndarray, "
 def from_runs(outline: Mapping[str, Any], size: Size) -> Bool[ndarray, "h w"]:
     """Pixels of run lengths: outside, inside, outside, ..., column after column."""
     counts = outline.get("counts")
-    if isinstance(counts, (str, bytes)):
-        raise ValueError("its run lengths are compressed, lists of numbers or polygons are needed")
-    counts = np.asarray(counts, int)
-    if tuple(outline.get("size", ())) != tuple(size) or counts.ndim != 1 or counts.sum() != size[0] * size[1]:
+    counts = np.asarray(uncompressed(counts) if isinstance(counts, str) else counts, int)
+    if tuple(outline.get("size", ())) != tuple(size):
         raise ValueError(f"its run lengths are for {outline.get('size')} pixels, the image has {list(size)}")
+    if counts.ndim != 1 or counts.min(initial=0) < 0 or counts.sum() != size[0] * size[1]:
+        raise ValueError(f"its run lengths don't make the {list(size)} pixels of the image")
     values = np.arange(len(counts)) % 2 == 1
     return np.repeat(values, counts).reshape(size[::-1]).T
+
+
+def uncompressed(text: str) -> list[int]:
+    """Run lengths from COCO's compressed text; ValueError where it is damaged.
+
+    Each character, less 48, is six bits: five of a number, the lowest first, and above them whether the number goes on.
+    The top bit of a number is its sign. From the fourth on, what is written is the difference to the run before the
+    last: runs of one kind are much alike.
+    """
+    counts: list[int] = []
+    value = bits = 0
+    for code in (ord(character) - 48 for character in text):
+        if not 0 <= code < 64 or bits > LONGEST:
+            raise ValueError("its compressed run lengths are damaged")
+        value, bits = value | (code & 31) << bits, bits + 5
+        if code < 32:
+            value -= (code >> 4) << bits
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = bits = 0
+    if bits:
+        raise ValueError("its compressed run lengths are cut off")
+    return counts
 
 
 def as_runs(inside: Bool[ndarray, "h w"]) -> dict[str, Any]:

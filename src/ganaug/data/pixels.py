@@ -148,6 +148,14 @@ def file_mark(path: Path) -> bytes:
         return f"{path.parent.name}/{path.name}:{size};".encode() + file.read(MARK)
 
 
+def sizes_of(pixels: Pixels) -> list[tuple[int, int]]:
+    """Height and width of every image; images are read for it only where sizes differ."""
+    height, width, _ = pixels.shape
+    if height is None or width is None:
+        return [pixels.at(row).shape[:2] for row in range(len(pixels))]
+    return [(height, width)] * len(pixels)
+
+
 def refuse_mixed_sizes(sizes: set[tuple[int, int]]) -> None:
     """InputError when there is more than one (height, width)."""
     if len(sizes) > 1:

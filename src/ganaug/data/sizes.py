@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from numpy import ndarray
 from torch.nn import functional
 
 from ganaug.data.errors import InputError
 from ganaug.data.geo import place_of, with_place
 from ganaug.data.image_set import ImageSet
-from ganaug.data.pixels import ArrayPixels, FilePixels
+from ganaug.data.pixels import ArrayPixels, FilePixels, Pixels, sizes_of
 
 Fit = Literal["resize", "pad"]
 Size = tuple[int, int]
-PLACED = ("boxes", "keypoints", "depth")  # columns in pixel coordinates that do not move along
-OUTSIDE = {"mask": 255, "valid": 0, "instances": 0}  # of maps that do, where padding is added
+CENTRES = {"boxes": 0.0, "keypoints": 0.5}  # where the zero of x and y lies in the first pixel: its edge or its centre
+OUTSIDE = {"mask": 255, "valid": 0, "instances": 0, "depth": 0}  # of maps, where padding is added
 
 
 def as_size(size: int | tuple[int, int] | None, fit: str) -> tuple[int, int] | None:
@@ -42,7 +45,7 @@ def brought_to(image: np.ndarray, size: tuple[int, int], fit: Fit = "resize") ->
         return image
     if fit == "resize":
         return resized(image, size)
-    inner = shrunk(image.shape[:2], size)
+    inner = inner_size(image.shape[:2], size, fit)
     canvas = np.zeros((*size, image.shape[2]), image.dtype)
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     canvas[top : top + inner[0], left : left + inner[1]] = brought_to(image, inner)
@@ -53,7 +56,7 @@ def nearest_to(numbers: np.ndarray, size: Size, fit: Fit, outside: int) -> np.nd
     """A map of numbers [H, W] at another size, each pixel the nearest of the old ones; `outside` in the padding."""
     if numbers.shape == size:
         return numbers
-    inner = size if fit == "resize" else shrunk(numbers.shape, size)  # type: ignore[arg-type]
+    inner = inner_size(numbers.shape, size, fit)  # type: ignore[arg-type]
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(inner, numbers.shape, strict=True)
     )
@@ -63,8 +66,10 @@ def nearest_to(numbers: np.ndarray, size: Size, fit: Fit, outside: int) -> np.nd
     return canvas
 
 
-def shrunk(old: Size, size: Size) -> Size:
-    """The largest size of the old shape, not above the old one, that fits into `size`."""
+def inner_size(old: Size, size: Size, fit: Fit) -> Size:
+    """What an image of `old` pixels takes of `size`: all of it or, padded, as much as its shape and pixels allow."""
+    if fit == "resize":
+        return size
     share = min(1.0, size[0] / old[0], size[1] / old[1])
     return min(size[0], max(1, round(old[0] * share))), min(size[1], max(1, round(old[1] * share)))
 
@@ -91,41 +96,75 @@ class Sized:
         return brought_to(self.read(path), self.size, self.fit)
 
 
-def resized_set(data: ImageSet, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
-    """The same rows at another size, masks, instances and validity by nearest pixels.
+def resized_set(data: ImageSet, size: Size | None, fit: Fit) -> ImageSet:
+    """The same rows at another size: maps by nearest pixels, boxes, keypoints and places moved along, views in step.
 
-    InputError when a column in pixel coordinates would no longer fit.
+    A view that is larger or smaller than its images stays so. `others` are brought to `size` too.
     """
-    if size is None or data.image.shape[:2] == size or not len(data):
+    if size is None or not len(data):
         return data
-    refuse_placed(data.columns(), size)
-    maps = {name: column for name, column in data.columns() if name in OUTSIDE}
-    if data.origin is not None:
-        data = data.but(origin=np.array([replaced(data, row, size, fit) for row in range(len(data))]))
-    data = data.but(**{n: np.stack([nearest_to(m, size, fit, OUTSIDE[n]) for m in maps[n]]) for n in maps})
-    if isinstance(data.image, FilePixels):
-        reader = Sized(data.image.read, size, fit)
-        return data.but(image=FilePixels(data.image.paths, reader, (*size, data.image.shape[2]), data.image.dtype))
-    images = [brought_to(data.image.at(row), size, fit) for row in range(len(data))]
-    return data.but(image=ArrayPixels(np.stack(images)))
+    others = {name: resized_set(other, size, fit) for name, other in data.others.items()}
+    if data.image.shape[:2] == size:
+        return data.but(others=others)
+    columns = dict(data.columns())
+    new: dict[str, Any] = moved_columns(columns, lambda: sizes_of(data.image), size, fit)
+    for name in OUTSIDE.keys() & columns:
+        new[name] = np.stack([nearest_to(numbers, size, fit, OUTSIDE[name]) for numbers in columns[name]])
+    new["views"] = {name: resized_set(view, in_step(view, data, size), fit) for name, view in data.views.items()}
+    return data.but(image=resized_pixels(data.image, size, fit), others=others, **new)
 
 
-def replaced(data: ImageSet, row: int, size: tuple[int, int], fit: Fit) -> str:
-    """The origin of a row whose image is brought to `size`, with the place that it then has."""
-    assert data.origin is not None
-    text = str(data.origin[row])
-    place = place_of(text)
-    if place is None:
-        return text
-    height, width = data.image.shape[:2]
-    old = data.image.at(row).shape[:2] if height is None or width is None else (height, width)
-    return with_place(text, place.fitted(old, size if fit == "resize" else shrunk(old, size), size))
+def in_step(view: ImageSet, data: ImageSet, size: Size) -> Size:
+    """The size of a view whose images are brought to `size`, by the sizes of the first row."""
+    ours, theirs = data.image.at(0).shape, view.image.at(0).shape
+    height, width = (max(1, round(new * theirs[k] / ours[k])) for k, new in enumerate(size))
+    return height, width
 
 
-def refuse_placed(columns: list[tuple[str, np.ndarray]], size: tuple[int, int]) -> None:
-    """InputError when columns hold boxes, keypoints or depth, which a change of size would not move along."""
-    placed = [name for name, _ in columns if name in PLACED]
+def resized_pixels(pixels: Pixels, size: Size, fit: Fit) -> Pixels:
+    """Every image at another size; files are still read on demand."""
+    if isinstance(pixels, FilePixels):
+        return FilePixels(pixels.paths, Sized(pixels.read, size, fit), (*size, pixels.shape[2]), pixels.dtype)
+    return ArrayPixels(np.stack([brought_to(pixels.at(row), size, fit) for row in range(len(pixels))]))
+
+
+def moved_columns(
+    columns: Mapping[str, Any], sizes: Callable[[], Sequence[Size]], size: Size | None, fit: Fit
+) -> dict[str, ndarray]:
+    """Boxes, keypoints and the places in `origin` once the images are brought to `size`; {} where nothing moves.
+
+    `sizes` tells what the images had before, a row each, and is asked only where it is needed.
+    """
+    if size is None:
+        return {}
+    held = {name: columns[name] for name in CENTRES if columns.get(name) is not None}
+    texts = [str(text) for text in columns["origin"]] if columns.get("origin") is not None else []
+    placed = any(place_of(text) for text in texts)
+    if not (held or placed):
+        return {}
+    old = sizes()
+    found = {name: moved(column, old, size, fit, CENTRES[name]) for name, column in held.items()}
     if placed:
-        raise InputError(
-            f"the set has a column '{placed[0]}' in pixel coordinates: load it without --size {size[0]}x{size[1]}."
-        )
+        found["origin"] = np.array([replaced(*each, size, fit) for each in zip(texts, old, strict=True)])
+    return found
+
+
+def moved(
+    column: Float[ndarray, "n k xy"], old: Sequence[Size], size: Size | None, fit: Fit, centre: float = 0.0
+) -> Float[ndarray, "n k xy"]:
+    """Boxes (x0, y0, x1, y1) or points (x, y) once each image is brought from its old size to `size`.
+
+    `centre` is how far, in pixels, x = 0 and y = 0 lie inside the edges of the image.
+    """
+    if size is None:
+        return column
+    inner = np.array([inner_size(each, size, fit) for each in old])
+    factor, shift = inner / np.array(old), (np.array(size) - inner) // 2
+    edges = (column.reshape(len(column), -1, 2) + centre) * factor[:, None, ::-1] + shift[:, None, ::-1]
+    return (edges - centre).reshape(column.shape).astype(np.result_type(column, np.float32))
+
+
+def replaced(text: str, old: Size, size: Size, fit: Fit) -> str:
+    """The origin of a row whose image is brought to `size`, with the place that it then has."""
+    place = place_of(text)
+    return text if place is None else with_place(text, place.fitted(old, inner_size(old, size, fit), size))

@@ -14,7 +14,7 @@ import numpy as np
 
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.pixels import ArrayPixels, Pixels
+from ganaug.data.pixels import ArrayPixels, Pixels, sizes_of
 from ganaug.data.rasters import RasterPixels
 
 MAPS = ("mask", "valid", "instances", "depth")
@@ -68,10 +68,7 @@ def refuse_uncut(data: ImageSet, side: int) -> None:
 def corners(data: ImageSet, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image, top and left of every tile, row by row."""
     found = []
-    for row in range(len(data)):
-        height, width = data.image.shape[:2]
-        if height is None or width is None:
-            height, width = data.image.at(row).shape[:2]
+    for row, (height, width) in enumerate(sizes_of(data.image)):
         if min(height, width) < side:
             raise InputError(f"image {row} has {height}x{width} pixels, smaller than a tile of {side}: choose less.")
         places = [(y, x) for y in range(0, height - side + 1, side) for x in range(0, width - side + 1, side)]

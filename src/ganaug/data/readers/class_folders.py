@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ganaug.data import manifest
@@ -28,6 +29,12 @@ def recognise_flat(path: Path) -> bool:
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """Class folders as a set; the names of the folders are the classes."""
+    rows, classes = listed(path)
+    return as_set(rows, path, size, fit, classes, from_folders=True)
+
+
+def listed(path: Path) -> tuple[Sequence[Row], Sequence[str]]:
+    """The images of class folders, and the classes; none of a folder that ganaug wrote, which states its own."""
     ours = (path / manifest.SET).is_file()  # its classes are known, folders without images were not written
     parts = parts_of(path)
     if len(parts) > 1 and not ours:
@@ -39,7 +46,7 @@ def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
         for file in images_of(kind)
     ]
     classes = () if ours else in_order({kind.name for part, _ in parts for kind in folders(part)})
-    return as_set(some(rows, path), path, size, fit, classes, from_folders=True)
+    return some(rows, path), classes
 
 
 def parts_of(path: Path) -> list[tuple[Path, int]]:

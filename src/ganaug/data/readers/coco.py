@@ -28,7 +28,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
 from ganaug.data.outlines import Object, painted
 from ganaug.data.readers.listing import Row, as_set, some, written_order
-from ganaug.data.sizes import Fit, Size, nearest_to, shrunk
+from ganaug.data.sizes import Fit, Size, moved, nearest_to
 from ganaug.data.threads import in_threads
 
 WHOLE, PARTS = "annotations.json", "instances_*.json"
@@ -207,19 +207,10 @@ def boxes_of(pictures: Sequence[Picture], size: Size | None, fit: Fit) -> Float[
     found = [[(n, each["bbox"]) for n, each in numbered(p.objects) if n and each.get("bbox")] for p in pictures]
     most = max((n for boxes in found for n, _ in boxes), default=0)
     made = np.full((len(pictures), most, 4), np.nan, np.float32)
-    for row, (picture, boxes) in enumerate(zip(pictures, found, strict=True)):
+    for row, boxes in enumerate(found):
         for n, (x, y, width, height) in boxes:
-            made[row, n - 1] = moved((x, y, x + width, y + height), picture.size, size, fit)
-    return made
-
-
-def moved(box: tuple[float, ...], old: Size, size: Size | None, fit: Fit) -> Float[ndarray, " 4"]:
-    """A box (x0, y0, x1, y1) after its image was brought to a size."""
-    if size is None:
-        return np.array(box)
-    inner = size if fit == "resize" else shrunk(old, size)
-    factor = np.array([inner[1] / old[1], inner[0] / old[0]] * 2)
-    return np.array(box) * factor + [(size[1] - inner[1]) // 2, (size[0] - inner[0]) // 2] * 2
+            made[row, n - 1] = x, y, x + width, y + height
+    return moved(made, [picture.size for picture in pictures], size, fit)
 
 
 def maps_of(
@@ -233,7 +224,7 @@ def maps_of(
         objects = [Object(value.get(each["category_id"], UNKNOWN), n, each) for n, each in numbered(picture.objects)]
         try:
             mask, numbers = painted(objects, picture.size, ground)
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"an outline in {picture.row.file} cannot be read: {error}.") from None
         masks.append(mask if size is None else nearest_to(mask, size, fit, UNKNOWN))
         instances.append(numbers if size is None else nearest_to(numbers, size, fit, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Georeferenced TIFF: one file, a folder of them (with a table beside them or not), or images/ beside masks/.
+"""Georeferenced TIFF: one file, a folder of them (with a table or not), class folders, or images/ beside masks/.
 
 `valid` is False where any band is nodata, NaN or masked. These pixels hold the mean of their band over the valid
 pixels of the file, so that nodata is never taken for signal, and their mask is 255. The place of each image is in
@@ -11,32 +11,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from ganaug.data import manifest
 from ganaug.data.decode import is_image, kept
 from ganaug.data.errors import InputError
 from ganaug.data.geo import Raster, facts, library, place_of, read_place, with_place
 from ganaug.data.image_set import ImageSet
-from ganaug.data.names import in_order
 from ganaug.data.rasters import Piece, Survey, pixels_of, surveyed, valid_column
-from ganaug.data.readers import masks, tables
+from ganaug.data.readers import class_folders, masks, tables
 from ganaug.data.readers.geotiff_checks import (
     band_names,
     georeferenced,
     refuse_above,
     refuse_mixed,
+    refuse_other_crs,
     refuse_other_sizes,
     refuse_unplaced,
+    refuse_without_crs,
 )
-from ganaug.data.readers.listing import Row, columns_of, some, written_order
-from ganaug.data.readers.walk import entries, image_names
+from ganaug.data.readers.listing import Row, known, some, written_order
+from ganaug.data.readers.walk import entries, folders, image_names
 from ganaug.data.scaling import Scaling
-from ganaug.data.sizes import Fit, Size, refuse_placed, shrunk
+from ganaug.data.sizes import Fit, Size, moved_columns
 from ganaug.data.threads import in_threads
 
 LOOKED_AT = 16  # files of a folder that are opened to recognise it
@@ -45,6 +46,15 @@ LOOKED_AT = 16  # files of a folder that are opened to recognise it
 def recognise(path: Path) -> bool:
     """A georeferenced TIFF, or a folder or images/ beside masks/ in which one of the first images is such."""
     return any(georeferenced(file) for file in candidates(path)[:LOOKED_AT])
+
+
+def recognise_classes(path: Path) -> bool:
+    """Class folders, the first image of one of which is a georeferenced TIFF."""
+    if not class_folders.recognise(path):
+        return False
+    kinds = (kind for top in folders(path) for kind in (top, *folders(top)))  # below train/ or not
+    firsts = (Path(name) for kind in kinds for name in islice(image_names(kind), 1))
+    return any(georeferenced(file) for file in islice(firsts, LOOKED_AT))
 
 
 def candidates(path: Path) -> list[Path]:
@@ -77,52 +87,67 @@ def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
     another order of bands or another ADD_OFFSET than the first; where it holds no valid pixel, or 16 bit values far
     above the scale that it or ganaug.json states; and as `readers.masks` does.
     """
-    library()
     rows, found = listed(path)
-    folder = path if path.is_dir() else path.parent
+    rows, columns = known(rows, path if path.is_dir() else path.parent)
+    rasters = headers(rows)
+    refuse_other_crs([Path(row.file) for row in rows], rasters)  # type: ignore[arg-type]
+    data = as_rasters(rows, columns, rasters, path, size, fit, found)
+    return with_masks(data, rows, found, path, size, fit) if found else data
+
+
+def read_classes(path: Path, size: Size | None, fit: Fit) -> ImageSet:
+    """Class folders of georeferenced images as a set, their names the classes; InputError as in `read`.
+
+    Here each image may have a CRS of its own: examples of classes come from all over, and each keeps its place.
+    """
+    rows, classes = class_folders.listed(path)
+    rows, columns = known(rows, path, classes, from_folders=True)
+    return as_rasters(rows, columns, headers(rows), path, size, fit)
+
+
+def headers(rows: Sequence[Row]) -> list[Raster]:
+    """What each file says of itself; InputError for one without a place beside one that has one."""
+    library()
     files = [Path(row.file) for row in rows]  # type: ignore[arg-type]
     refuse_unplaced(files)
     rasters = list(in_threads(read_place, files, "reading raster headers"))
-    columns = columns_for(rows, folder)
+    refuse_without_crs(files, rasters)
+    return rasters
+
+
+def as_rasters(
+    rows: Sequence[Row],
+    columns: dict[str, Any],
+    rasters: Sequence[Raster],
+    path: Path,
+    size: Size | None,
+    fit: Fit,
+    found: Sequence[Path] = (),
+) -> ImageSet:
+    """Georeferenced images, with what is known of them beforehand, as a set; `found` are the masks, not read here."""
+    files = [Path(row.file) for row in rows]  # type: ignore[arg-type]
     refuse_mixed(files, rasters)
-    columns["bands"] = band_names(folder, files, rasters) or columns.get("bands", ())
+    columns["bands"] = band_names(path if path.is_dir() else path.parent, files, rasters) or columns.get("bands", ())
     refuse_other_sizes(files, rasters, found)
     surveys = list(in_threads(surveyed, files, "looking for nodata"))
     columns["scaling"] = scaling_of(columns.get("scaling"), rasters, surveys)
     refuse_above(files, rasters, surveys, columns["scaling"])
-    if size is not None:
-        refuse_placed(list(columns.items()), size)
-    columns["origin"] = origins(columns.get("origin"), rows, rasters, size, fit)
+    columns["origin"] = origins(columns.get("origin"), rows, rasters)
+    columns |= moved_columns(columns, lambda: [(raster.height, raster.width) for raster in rasters], size, fit)
     pieces = [Piece(*part, 0, 0, part[1].height, part[1].width) for part in zip(files, surveys, strict=True)]
     valid = valid_column(surveys, path, size, fit)
-    data = ImageSet(image=pixels_of(pieces, rasters, size, fit), valid=valid, **columns)
-    return with_masks(data, rows, found, path, size, fit) if found else data
+    return ImageSet(image=pixels_of(pieces, rasters, size, fit), valid=valid, **columns)
 
 
-def columns_for(rows: Sequence[Row], folder: Path) -> dict[str, Any]:
-    """What a manifest of ours says about the set, else what its layout says."""
-    written = manifest.read(folder)
-    if written is not None and all(row.name in written.lines for row in rows):
-        return manifest.from_facts(written.facts) | written.columns([row.name for row in rows])
-    names = tuple(in_order({row.label for row in rows if row.label is not None}))
-    return {"classes": names, **columns_of(rows, names)}
-
-
-def origins(
-    known: ndarray | None, rows: Sequence[Row], rasters: Sequence[Raster], size: Size | None, fit: Fit
-) -> ndarray:
+def origins(written: ndarray | None, rows: Sequence[Row], rasters: Sequence[Raster]) -> ndarray:
     """JSON texts [N] with "file", "place" and, of Sentinel-2, "add_offset"; a place that is written there stays."""
-    texts = known.tolist() if known is not None else [json.dumps({"file": row.name}) for row in rows]
+    texts = written.tolist() if written is not None else [json.dumps({"file": row.name}) for row in rows]
     told = []
     for text, raster in zip(texts, rasters, strict=True):
         if raster.added is not None:
             text = json.dumps({**facts(text), "add_offset": list(raster.added)})
-        place = place_of(text) or raster.place
-        if place is not None and size is not None:
-            old = (raster.height, raster.width)
-            text = with_place(text, place.fitted(old, size if fit == "resize" else shrunk(old, size), size))
-        elif place is not None and place_of(text) is None:
-            text = with_place(text, place)
+        if raster.place is not None and place_of(text) is None:
+            text = with_place(text, raster.place)
         told.append(text)
     return np.array(told)
 

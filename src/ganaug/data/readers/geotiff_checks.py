@@ -53,35 +53,47 @@ def band_names(folder: Path, files: Sequence[Path], rasters: Sequence[Raster]) -
 
 def refuse_unplaced(files: Sequence[Path]) -> None:
     """InputError for a file without a place beside one that has one."""
-    placed = [georeferenced(file) for file in files]
-    if not all(placed):
+    known = [georeferenced(file) for file in files]
+    if not all(known):
         raise InputError(
-            f"{files[placed.index(False)]} has no CRS, and {files[placed.index(True)]} has one: "
+            f"{files[known.index(False)]} has no CRS, and {files[known.index(True)]} has one: "
             "georeference it or move it elsewhere."
         )
 
 
 def refuse_mixed(files: Sequence[Path], rasters: Sequence[Raster]) -> None:
-    """InputError for files whose channels, dtype, CRS or ADD_OFFSET differ from the first's."""
+    """InputError for files whose channels, dtype or ADD_OFFSET differ from the first's."""
     gather.refuse_mixed_kinds(files, [Header(r.height, r.width, len(r.scales), kept(r.dtype)) for r in rasters])
-    placed = [
-        (file, raster.place.crs if raster.place else "")
-        for file, raster in zip(files, rasters, strict=True)
-        if not raster.generated
-    ]
-    for file, crs in placed:
-        first, ours = placed[0]
-        if not crs and any(other for _, other in placed):
-            raise InputError(f"{file} has no CRS, and other files have one: georeference it or move it elsewhere.")
-        if crs and ours and not same_crs(crs, ours):
-            raise InputError(
-                f"{file} has the CRS {crs[:60]} and {first} {ours[:60]}: warp them to one, or load them apart."
-            )
     for file, raster in zip(files, rasters, strict=True):
         if raster.added != rasters[0].added:
             raise InputError(
                 f"{file} states the ADD_OFFSET {raster.added and raster.added[0]} and {files[0]} "
                 f"{rasters[0].added and rasters[0].added[0]}: bring them to one offset."
+            )
+
+
+def stated_crs(files: Sequence[Path], rasters: Sequence[Raster]) -> list[tuple[Path, str]]:
+    """Each file that no generator made, with its CRS or ""."""
+    pairs = zip(files, rasters, strict=True)
+    return [(file, raster.place.crs if raster.place else "") for file, raster in pairs if not raster.generated]
+
+
+def refuse_without_crs(files: Sequence[Path], rasters: Sequence[Raster]) -> None:
+    """InputError for a file without a CRS beside others that have one."""
+    found = stated_crs(files, rasters)
+    for file, crs in found:
+        if not crs and any(other for _, other in found):
+            raise InputError(f"{file} has no CRS, and other files have one: georeference it or move it elsewhere.")
+
+
+def refuse_other_crs(files: Sequence[Path], rasters: Sequence[Raster]) -> None:
+    """InputError for a file whose CRS differs from the first's."""
+    found = stated_crs(files, rasters)
+    for file, crs in found:
+        first, ours = found[0]
+        if crs and ours and not same_crs(crs, ours):
+            raise InputError(
+                f"{file} has the CRS {crs[:60]} and {first} {ours[:60]}: warp them to one, or load them apart."
             )
 
 

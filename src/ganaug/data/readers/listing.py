@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ganaug.data import manifest
+from ganaug.data.decode import header
 from ganaug.data.errors import InputError
 from ganaug.data.formats.raw import ImageFile
 from ganaug.data.gather import pixels_of
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import UNKNOWN, folder_names, in_order
-from ganaug.data.sizes import Fit, refuse_placed
+from ganaug.data.sizes import Fit, Size, moved_columns
+from ganaug.data.threads import in_threads
 
 NUMBERED = ("group", "identity", "camera", "domain")
 
@@ -41,10 +43,31 @@ def as_set(
     classes: Sequence[str] = (),
     from_folders: bool = False,
 ) -> ImageSet:
-    """Rows as a set; `classes` are those known beforehand, and names not among them follow in order.
+    """Rows as a set; `classes` and `from_folders` as in `known`."""
+    rows, columns = known(rows, folder, classes, from_folders)
+    files = [row.file for row in rows]
+    columns |= moved_columns(columns, lambda: header_sizes(files), size, fit)
+    if columns.get("origin") is None:
+        columns["origin"] = np.array([json.dumps({"file": row.name}) for row in rows])
+    pixels = pixels_of(files, size, fit)
+    if "scaling" in columns and columns["scaling"].dtype != str(pixels.dtype):
+        del columns["scaling"]
+    return ImageSet(image=pixels, **columns)
 
-    A folder that ganaug wrote gives back what was written: its order, class names, columns and scaling. Rows that
-    are not in its manifest keep what the layout says about them; the other columns are then left out.
+
+def header_sizes(files: Sequence[ImageFile]) -> list[Size]:
+    """Height and width of every file, by its header."""
+    return [found[:2] for found in in_threads(header, files, "reading image sizes")]
+
+
+def known(
+    rows: Sequence[Row], folder: Path, classes: Sequence[str] = (), from_folders: bool = False
+) -> tuple[Sequence[Row], dict[str, Any]]:
+    """The rows in their order, and all that is known beside their pixels, as arguments of an ImageSet.
+
+    `classes` are those known beforehand, and names not among them follow in order. With `from_folders` labels are names
+    of folders. A folder that ganaug wrote gives back what was written: its order, class names, columns and scaling.
+    Rows that are not in its manifest keep what the layout says about them; the other columns are then left out.
     """
     written = manifest.read(folder)
     columns: dict[str, Any] = {}
@@ -59,14 +82,7 @@ def as_set(
     else:
         names = (*names, *in_order({row.label for row in rows if row.label is not None} - set(names)))
         columns |= columns_of(rows, names)
-    if size is not None:
-        refuse_placed(list(columns.items()), size)
-    if columns.get("origin") is None:
-        columns["origin"] = np.array([json.dumps({"file": row.name}) for row in rows])
-    pixels = pixels_of([row.file for row in rows], size, fit)
-    if written is not None and columns["scaling"].dtype != str(pixels.dtype):
-        del columns["scaling"]
-    return ImageSet(image=pixels, classes=names, **columns)
+    return rows, {"classes": names, **columns}
 
 
 def written_order(rows: Sequence[Row], folder: Path) -> Sequence[Row]:

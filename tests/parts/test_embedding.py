@@ -8,7 +8,7 @@ from ganaug.data.errors import InputError
 from ganaug.parts.freeze import looked_through
 from ganaug.parts.losses.triplet import batch_hard_triplet
 from ganaug.parts.nets.embedding import BNNeck, ClassBlock
-from ganaug.parts.nets.trunks import trunk
+from ganaug.parts.nets.trunks import imagenet_state, trunk
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,40 @@ def test_torchvision_trunks_give_maps_of_the_named_width(name, channels):
     if name == "resnet18":
         assert maps.shape[2:] == (4, 4)
         assert trunk(name, channels, (64, 64), 2)[0].eval()(torch.zeros(1, channels, 64, 64)).shape[2:] == (2, 2)
+
+
+def test_imagenet_trunks_take_the_weights_and_see_images_at_their_scale(monkeypatch):
+    from torchvision import models
+
+    theirs = models.resnet18(weights=None).eval()  # stands for the weights, which are not fetched here
+    monkeypatch.setattr(models, "get_model", lambda name, weights: theirs if weights else models.resnet18())
+    ours, width = trunk("resnet18", 3, (64, 32), 2, imagenet=True)
+    ours.load_state_dict(imagenet_state("resnet18"))
+    image = torch.rand(2, 3, 64, 32) * 2 - 1
+    wanted = (image / 2 + 0.5 - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )[:, None, None]
+    found = ours.eval()(image).mean((2, 3))
+    assert found.shape[1] == width and torch.allclose(found, theirs(wanted), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "sentence"), [("small", 3, "no pretrained"), ("resnet18", 13, "3 ch")]
+)
+def test_where_no_imagenet_weights_fit(backbone, channels, sentence):
+    with pytest.raises(InputError, match=sentence):
+        trunk(backbone, channels, (64, 64), imagenet=True)
+
+
+def test_weights_that_cannot_be_had_are_one_sentence(monkeypatch):
+    from torchvision import models
+
+    def offline(name, weights):
+        raise OSError("no route")
+
+    monkeypatch.setattr(models, "get_model", offline)
+    with pytest.raises(InputError, match=r"weights of 'resnet18' can't be had \(no route\).*pretrained to false"):
+        imagenet_state("resnet18")
 
 
 def test_unknown_backbone_is_one_sentence():

@@ -11,6 +11,7 @@ import ganaug
 from ganaug.core.seeding import seeded
 from ganaug.data.image_set import ImageSet
 from ganaug.data.view import TrainView
+from ganaug.parts.nets.trunks import trunk
 from ganaug.systems.identity.dg_net import FusedEmbedding, grey, swap
 
 LUMINANCE = torch.tensor([1.0, -2.0, 1.0])  # a change of colour that leaves the mean of the channels alone
@@ -167,6 +168,42 @@ def test_fine_grained_feedback_weighs_a_fifth_of_the_primary_one(monkeypatch):
     full = float(system.feed_back(batch.image, own, own, 1.0))
     assert full == pytest.approx(2 * 0.2 * math.log(5))  # the KL term is 0: uniform against uniform
     assert float(system.feed_back(batch.image, own, own, 0.5)) == pytest.approx(full / 2)
+
+
+@pytest.mark.parametrize(
+    ("published", "factors"),
+    [(True, [1.0, 1.0, 0.1, 0.01]), (False, [0.5, math.cos(math.pi / 18) ** 2, 0.4132, 0.0302])],
+    [(True, [1.0, 1.0, 0.1, 0.01]), (False, [0.5, math.cos(math.pi / 18) ** 2, 0.4132, 0.0302])],
+)
+def test_all_rates_follow_one_schedule(published, factors):
+    system, batch = opened(published=published, total=1000)
+    rates = []
+    for t in (50, 200, 600, 900):  # of 1,000: a rise over a tenth and a cosine, or a tenth after 60 and after 90 %
+        system.step(batch, t)
+        for optimiser in (system.opt_gen, system.opt_critic, system.opt_id):
+            group = optimiser.param_groups[0]
+            rates.append(group["lr"] / group["first"])
+    assert rates == pytest.approx([factor for factor in factors for _ in range(3)], rel=1e-2)
+
+
+def test_imagenet_weights_are_read_for_training_and_not_to_restore(monkeypatch, tmp_path):
+    from ganaug.systems.identity import dg_net
+
+    asked = []
+
+    def weights(name):
+        asked.append(name)
+        return trunk(name, 3, (64, 32), imagenet=True)[0].state_dict()
+
+    monkeypatch.setattr(dg_net, "imagenet_state", weights)
+    params = {"backbone": "resnet18", "pretrained": True, "teacher_steps": 0.0}
+    system = ganaug.make("dg_net", preset="tiny", **params).fit(people(), budget=0, seed=0, run=tmp_path / "run")
+    assert asked == ["resnet18", "resnet18"]
+    again = ganaug.restore(tmp_path / "run")
+    assert len(asked) == 2
+    image = people().images([0, 5])
+    with torch.no_grad():
+        assert torch.equal(again.painted(image, image), system.painted(image, image))
 
 
 # --- what it learns and yields -----------------------------------------------------------------------------------

@@ -124,10 +124,11 @@ def joint(
 ) -> tuple[Scores, dict]:
     """A joint system trains generator and recogniser together and hands out the recogniser.
 
-    It gets the learner, or the learner's backbone, where it asks for one.
+    It gets the learner, or the learner's backbone and its start, where it asks for them.
     """
     system = make(job.arm.joint, preset="small")
     given = {"task": learner, "backbone": getattr(learner, "backbone", "small")}
+    given["pretrained"] = getattr(learner, "pretrained", False)
     system.set_params(**{name: value for name, value in given.items() if name in system.get_params()})
     if transforms:
         system.transform = lambda batch: applied(transforms, batch, job.fold.seed)  # type: ignore[method-assign]

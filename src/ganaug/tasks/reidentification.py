@@ -23,7 +23,7 @@ from ganaug.data.spec import Spec
 from ganaug.metrics.retrieval import ranking_scores
 from ganaug.parts.losses.triplet import batch_hard_triplet
 from ganaug.parts.nets.embedding import BNNeck
-from ganaug.parts.nets.trunks import trunk
+from ganaug.parts.nets.trunks import imagenet_state, trunk
 from ganaug.parts.samplers import pk, shuffled
 from ganaug.tasks.classification import weighted_cross_entropy
 from ganaug.tasks.training import trained
@@ -69,6 +69,7 @@ class Reidentifier(BaseEstimator):
     Parameters
     ----------
     backbone : "small", a torchvision or timm classifier's name.
+    pretrained : start from torchvision's ImageNet weights of the backbone.
     parts : horizontal stripes with a head each; 1 is a global feature, 6 is PCB.
     last_stride : of the last stage; 1 keeps its maps larger.
     triplet : weight of the triplet loss; above 0 a batch holds identities with `per_identity` images each.
@@ -97,6 +98,7 @@ class Reidentifier(BaseEstimator):
         self,
         *,
         backbone: str = "small",
+        pretrained: bool = False,
         parts: int = 1,
         last_stride: int = 1,
         triplet: float = 0.0,
@@ -109,6 +111,7 @@ class Reidentifier(BaseEstimator):
         weight_decay: float = 0.05,
     ):
         self.backbone = backbone
+        self.pretrained = pretrained
         self.parts = parts
         self.last_stride = last_stride
         self.triplet = triplet
@@ -136,8 +139,10 @@ class Reidentifier(BaseEstimator):
         return with_identities(data)
 
     def network(self, spec: Spec, outputs: int | None = None) -> Embedder:
-        """An untrained network: images [B, C, H, W] -> logits [B, parts, outputs]."""
-        maps, width = trunk(self.backbone, spec.channels, spec.size, self.last_stride)
+        """A network at its start: images [B, C, H, W] -> logits [B, parts, outputs]."""
+        maps, width = trunk(self.backbone, spec.channels, spec.size, self.last_stride, self.pretrained)
+        if self.pretrained:
+            maps.load_state_dict(imagenet_state(self.backbone))
         return Embedder(maps, width, outputs or len(spec.classes), self.parts)
 
     def fit(self, source: Source, budget: Budget, seed: int) -> nn.Module:

@@ -5,25 +5,59 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from ganaug.data.errors import InputError
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of values 0..1
 
-def trunk(backbone: str, channels: int, size: tuple[int, int], last_stride: int = 2) -> tuple[nn.Module, int]:
-    """(module, D): images [B, channels, H, W] -> maps [B, D, h, w], untrained.
+
+def trunk(
+    backbone: str, channels: int, size: tuple[int, int], last_stride: int = 2, imagenet: bool = False
+) -> tuple[nn.Module, int]:
+    """(module, D): images [B, channels, H, W] in [-1, 1] -> maps [B, D, h, w], untrained.
 
     `backbone` is "small", a torchvision classifier's name, or a timm model's where timm is installed. `last_stride` 1
     keeps the last stage of "small" and of a ResNet at twice the size, as re-identification does (Luo et al. 2019,
-    arXiv 1903.07071). Raises InputError for a name that none of them has, or that offers no feature maps.
+    arXiv 1903.07071). With `imagenet` it is of the form that `imagenet_state` fits. Raises InputError for a name that
+    none of them has, or that offers no feature maps, and where there are no weights for that form.
     """
     from torchvision import models
 
+    known = backbone in models.list_models(module=models)
+    if imagenet:
+        refuse_without_weights(backbone, known, channels)
+        return imagenet_trunk(backbone, last_stride, weights=None)
     if backbone == "small":
         return small_trunk(channels, size, last_stride)
-    if backbone in models.list_models(module=models):
-        return torchvision_trunk(backbone, channels, size, last_stride)
+    if known:
+        return feature_maps(*torchvision_classifier(backbone, channels, size), backbone, last_stride)
     return timm_trunk(backbone, channels)
+
+
+class ImageNetScale(nn.Module):
+    """Images of [-1, 1] at the mean and deviation that pretrained networks expect."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+        return ((x + 1) / 2 - self.mean) / self.std
+
+
+def refuse_without_weights(backbone: str, known: bool, channels: int) -> None:
+    """InputError where no pretrained weights fit."""
+    if not known:
+        raise InputError(f"there are no pretrained weights of '{backbone}': name a torchvision classifier as resnet50.")
+    if channels != 3:
+        raise InputError(f"pretrained weights are for 3 channels, found {channels}: set pretrained to false.")
 
 
 def small_trunk(channels: int, size: tuple[int, int], last_stride: int = 2) -> tuple[nn.Module, int]:
@@ -46,9 +80,8 @@ def block(a: int, b: int) -> list[nn.Module]:
     return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
 
 
-def torchvision_trunk(name: str, channels: int, size: tuple[int, int], last_stride: int) -> tuple[nn.Module, int]:
+def feature_maps(net: nn.Module, width: int, name: str, last_stride: int) -> tuple[nn.Module, int]:
     """A torchvision classifier up to its last feature maps."""
-    net, width = torchvision_classifier(name, channels, size)
     stages = getattr(net, "layer4", None)
     if stages is not None:
         if last_stride == 1:
@@ -75,6 +108,33 @@ def torchvision_classifier(name: str, channels: int, size: tuple[int, int]) -> t
         net.maxpool = nn.Identity()
     elif channels != first.in_channels:
         replace(net, place, like(first, channels))
+    return headless(net)
+
+
+def imagenet_trunk(name: str, last_stride: int, weights: str | None) -> tuple[nn.Module, int]:
+    """A torchvision classifier as it is, up to its last feature maps, behind the scaling that its weights expect."""
+    from torchvision import models
+
+    maps, width = feature_maps(*headless(models.get_model(name, weights=weights)), name, last_stride)
+    return nn.Sequential(ImageNetScale(), maps), width
+
+
+def imagenet_state(name: str) -> dict[str, Tensor]:
+    """The best ImageNet weights that torchvision has of this classifier, for a `trunk(..., imagenet=True)`.
+
+    From torch's cache or the network. Raises InputError where they can't be had.
+    """
+    try:
+        return imagenet_trunk(name, 2, weights="DEFAULT")[0].state_dict()
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"the ImageNet weights of '{name}' can't be had ({error}): connect to the network once, put them into "
+            "torch's cache of checkpoints, or set pretrained to false."
+        ) from None
+
+
+def headless(net: nn.Module) -> tuple[nn.Module, int]:
+    """(network, D): the network without its last linear layer, and what that layer read."""
     place, head = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Linear)][-1]
     replace(net, place, nn.Identity())
     return net, head.in_features

@@ -43,7 +43,7 @@ from ganaug.parts.losses.penalties import r1
 from ganaug.parts.nets.adain import NARROWEST, AdaINDecoder
 from ganaug.parts.nets.embedding import ClassBlock
 from ganaug.parts.nets.residual import PatchPyramid, ResBlock, conv, conv_norm, least_squares_scales
-from ganaug.parts.nets.trunks import trunk
+from ganaug.parts.nets.trunks import imagenet_state, trunk
 from ganaug.parts.ops.erase import erase, fitting_rectangles
 from ganaug.parts.samplers import shuffled
 
@@ -130,6 +130,7 @@ class DGNet(System):
     Parameters
     ----------
     backbone : of E_a and the teacher: "small", or a torchvision or timm classifier's name (paper: resnet50).
+    pretrained : whether these two start from ImageNet weights (paper: yes).
     width : channels of the structure code (paper: 128).
     blocks : residual blocks of encoder, decoder and critics (paper: 4).
     critic_width : channels of the first critic stage (paper: 32).
@@ -173,6 +174,7 @@ class DGNet(System):
     PRESETS = {
         "paper": {
             "backbone": "resnet50",
+            "pretrained": True,
             "width": 128,
             "blocks": 4,
             "critic_width": 32,
@@ -194,6 +196,7 @@ class DGNet(System):
         self,
         *,
         backbone: str = "small",
+        pretrained: bool = False,
         width: int = 32,
         blocks: int = 2,
         critic_width: int = 16,
@@ -208,6 +211,7 @@ class DGNet(System):
         alpha: float = 0.5,
     ):
         self.backbone = backbone
+        self.pretrained = pretrained
         self.width = width
         self.blocks = blocks
         self.critic_width = critic_width
@@ -231,12 +235,13 @@ class DGNet(System):
     def build(self, spec: Spec) -> None:
         if self.teacher not in TEACHERS:
             raise InputError(f"there is no teacher '{self.teacher}': there are {', '.join(TEACHERS)}.")
-        maps, features = trunk(self.backbone, spec.channels, spec.size, last_stride=1)
+        maps, features = trunk(self.backbone, spec.channels, spec.size, 1, self.pretrained)
         self.enc_a = TwoHead(maps, features, spec.identities)
         self.enc_s = StructureEncoder(self.width, self.blocks)
         self.dec = AdaINDecoder(self.width, spec.channels, STRIPES * features, blocks=self.blocks)
         self.critic = PatchPyramid(spec.channels, self.critic_width, self.blocks)
-        self.tutor = TwoHead(trunk(self.backbone, spec.channels, spec.size)[0], features, spec.identities)
+        seen, _ = trunk(self.backbone, spec.channels, spec.size, imagenet=self.pretrained)
+        self.tutor = TwoHead(seen, features, spec.identities)
         painters = [*self.enc_s.parameters(), *self.dec.parameters()]
         adam = {"lr": self.lr, "betas": (0.0, 0.999), "weight_decay": 5e-4}
         self.opt_gen = torch.optim.Adam(painters, **adam)
@@ -257,6 +262,9 @@ class DGNet(System):
         """Which identities there are, and a teacher that has learnt them from real images alone."""
         assert train.identity is not None
         self.ids.copy_(torch.from_numpy(np.unique(train.identity[train.identity >= 0])))
+        if self.pretrained:  # not in `build`, which a restored system runs through as well
+            for net in (self.enc_a, self.tutor):
+                net.trunk.load_state_dict(imagenet_state(self.backbone))
         steps = round(self.teacher_steps * self.total)
         for t in range(steps):
             batch = train.batch(known_identities(train, self.rows_per_step, 0, t)).to(self.ids.device)

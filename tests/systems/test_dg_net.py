@@ -173,7 +173,6 @@ def test_fine_grained_feedback_weighs_a_fifth_of_the_primary_one(monkeypatch):
 @pytest.mark.parametrize(
     ("published", "factors"),
     [(True, [1.0, 1.0, 0.1, 0.01]), (False, [0.5, math.cos(math.pi / 18) ** 2, 0.4132, 0.0302])],
-    [(True, [1.0, 1.0, 0.1, 0.01]), (False, [0.5, math.cos(math.pi / 18) ** 2, 0.4132, 0.0302])],
 )
 def test_all_rates_follow_one_schedule(published, factors):
     system, batch = opened(published=published, total=1000)

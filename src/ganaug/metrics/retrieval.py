@@ -107,14 +107,7 @@ def ranking_scores_from_distances(
     """`ranking_scores` of given distances, as those of `reranking.k_reciprocal`; small is near."""
     matrix = matrix_of("distances", distances)
     asked, held = _labels(*matrix.shape, query_id, gallery_id, query_camera, gallery_camera)
-    away = np.where(held.identity == UNKNOWN, np.inf, 0).astype(np.float32)
-
-    def chunk(rows: slice) -> np.ndarray:
-        if not np.isfinite(matrix[rows].max()):
-            raise InputError("distances: expected finite numbers, found NaN or infinity; check what computed them.")
-        return matrix[rows] + away
-
-    return _scores(chunk, asked, held)
+    return _scores(lambda rows: matrix[rows], asked, held)
 
 
 def multi_query(
@@ -171,8 +164,8 @@ def single_shot_split(
 
 
 def _scores(distances: Callable[[slice], np.ndarray], asked: _Labels, held: _Labels) -> Retrieval:
-    """Chunk by chunk of queries; `distances` gives fresh rows of the matrix, which are written on here."""
-    order = held.identity.argsort(kind="stable")
+    """Chunk by chunk of queries; `distances` gives rows of the matrix."""
+    order, counted = held.identity.argsort(kind="stable"), held.identity != UNKNOWN
     size = max(1, ENTRIES // max(1, len(order)))
     parts = []
     for start in range(0, len(asked.identity), size):
@@ -180,9 +173,8 @@ def _scores(distances: Callable[[slice], np.ndarray], asked: _Labels, held: _Lab
         matrix, labels = distances(rows), asked[rows]
         query, column = pairs_of_identity(labels.identity, held.identity, order)
         hit = np.ones(len(query), bool) if held.camera is None else labels.camera[query] != held.camera[column]
-        matrix[query[~hit], column[~hit]] = np.inf
-        query, column = query[hit], column[hit]
-        parts.append(_of_ranks(query, stable_ranks(matrix, query, column), len(matrix)))
+        match, junk = (query[hit], column[hit]), (query[~hit], column[~hit])
+        parts.append(_of_ranks(match[0], stable_ranks(matrix, counted, match, junk), len(matrix)))
     found = _joined(parts) if parts else None
     if found is None or not found.valid.any():
         raise InputError(_no_match(asked, held))

@@ -26,7 +26,9 @@ ALIKE = 0.5  # objects whose views differ by less than this share of the median 
 def coil(folder: Path) -> ImageSet:
     """Both folds as one set with identities, cameras and queries."""
     parts = [np.load(folder / f"{fold}.npz") for fold in ("train", "test")]
-    identity = np.concatenate([np.array([int(c) for c in z["classes"]])[z["labels"]] for z in parts])
+    identity = np.concatenate(
+        [np.array([int(str(c).removeprefix("obj")) for c in z["classes"]])[z["labels"]] for z in parts]
+    )
     camera = np.concatenate([z["angles"] // 90 for z in parts]).astype(np.int64)
     fold = np.repeat([0, 2], [len(z["labels"]) for z in parts]).astype(np.int8)
     images = np.concatenate([z["images"] for z in parts])

@@ -32,6 +32,17 @@ def test_torchvision_trunks_give_maps_of_the_named_width(name, channels):
         assert trunk(name, channels, (64, 64), 2)[0].eval()(torch.zeros(1, channels, 64, 64)).shape[2:] == (2, 2)
 
 
+def test_timm_trunks_give_the_width_of_their_maps_or_one_sentence():
+    pytest.importorskip("timm")
+    for name, channels in (("mobilenetv3_small_050", 13), ("resnet10t", 1)):
+        net, width = trunk(name, channels, (64, 32))
+        assert net.training and net(torch.zeros(2, channels, 64, 32)).shape[:2] == (2, width)
+    with pytest.raises(InputError, match="takes no images of 64x32 pixels"):
+        trunk("vit_tiny_patch16_224", 3, (64, 32))
+    with pytest.raises(InputError, match="makes no feature maps"):
+        trunk("vit_tiny_patch16_224", 3, (224, 224))
+
+
 def test_imagenet_trunks_take_the_weights_and_see_images_at_their_scale(monkeypatch):
     from torchvision import models
 

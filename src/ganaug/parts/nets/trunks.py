@@ -34,7 +34,7 @@ def trunk(
         return small_trunk(channels, size, last_stride)
     if known:
         return feature_maps(*torchvision_classifier(backbone, channels, size), backbone, last_stride)
-    return timm_trunk(backbone, channels)
+    return timm_trunk(backbone, channels, size)
 
 
 class ImageNetScale(nn.Module):
@@ -140,8 +140,8 @@ def headless(net: nn.Module) -> tuple[nn.Module, int]:
     return net, head.in_features
 
 
-def timm_trunk(name: str, channels: int) -> tuple[nn.Module, int]:
-    """A timm model without pooling and head."""
+def timm_trunk(name: str, channels: int, size: tuple[int, int]) -> tuple[nn.Module, int]:
+    """A timm model without pooling and head; what it says of its width is not always that of its maps."""
     unknown = InputError(
         f"there is no backbone '{name}': use small, a torchvision classifier such as resnet18, or, with "
         "pip install 'ganaug[hub]', a timm model with feature maps."
@@ -153,7 +153,20 @@ def timm_trunk(name: str, channels: int) -> tuple[nn.Module, int]:
     if not timm.is_model(name):
         raise unknown
     net = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=0, global_pool="")
-    return net, net.num_features
+    return net, width_of_maps(net, name, channels, size)
+
+
+def width_of_maps(net: nn.Module, name: str, channels: int, size: tuple[int, int]) -> int:
+    """Channels of what a network makes of images of this size; InputError unless it makes maps of them."""
+    try:
+        with torch.no_grad():
+            made = net.eval()(torch.zeros(1, channels, *size))
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(f"the backbone '{name}' takes no images of {size[0]}x{size[1]} pixels: {error}.") from None
+    if made.ndim != 4:
+        raise InputError(f"the backbone '{name}' makes no feature maps: name a convolutional network.")
+    net.train()
+    return int(made.shape[1])
 
 
 def unstride(stage: nn.Module) -> None:

@@ -10,7 +10,7 @@ import ganaug
 from ganaug.data.checks import with_identities
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.study import quality
+from ganaug.study import quality, saturate
 from ganaug.study.folds import fold, training_view
 from ganaug.study.saturate import inner_fold
 from ganaug.study.study import Study
@@ -163,6 +163,29 @@ def test_unlabelled_images_have_no_placebo_and_the_joint_arm_has_a_picture(finis
 def test_report_of_identities_is_written(finished):
     page = ganaug.write_report(finished.folder).read_text(encoding="utf-8")
     assert "mAP" in page
+
+
+@pytest.mark.parametrize(
+    ("arms", "given", "asked"),
+    [
+        (["dg_net"], {}, 800),
+        (["dg_net"], {"generator_steps": 50}, 50),
+        (["dg_net"], {"steps": 30}, 30),
+        (["lsro"], {"generator_steps": 50}, None),
+    ],
+)
+def test_the_length_is_set_and_judged_beside_a_joint_arm_and_found_otherwise(monkeypatch, arms, given, asked):
+    data = bodies()
+    study = Study(arms=arms, task=Reidentifier(), repeats=1, **given)
+    monkeypatch.setattr(saturate, "saturate", lambda folds, run, margin, steps: steps)
+    assert study.saturated(data, study.plan(data), lambda *job: []) == asked
+
+
+def test_joint_cells_are_started_first():
+    data = bodies()
+    study = Study(arms=["dg_net", "rules"], task=Reidentifier(), repeats=2)
+    jobs = study.learner_jobs(data, study.plan(data), {"chosen": 4, "rules": {}}, None)
+    assert [bool(job.arm.joint) for job in jobs][:3] == [True, True, False]
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------------

@@ -99,14 +99,6 @@ def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> f
     return score
 
 
-def lengthened(found: dict, least: int) -> dict:
-    """What `saturate` found, with at least so many updates for every arm."""
-    if found["chosen"] >= least:
-        return found
-    more = f" A joint arm needs {least} updates, so every arm gets as many."
-    return {**found, "chosen": least, "sentence": found["sentence"] + more}
-
-
 Runner = Callable[[Sequence[Trial]], list[float]]
 
 
@@ -188,7 +180,7 @@ def sentence(chosen: int, strength: str, saturated: bool, points: Sequence[dict]
         )
     return (
         f"The baseline is under-trained at {chosen} updates: longer training improves it by {100 * rise:.1f} points, "
-        "so part of any gain below is only more training. Leave the length to ganaug or raise it."
+        "so part of any gain below is only more training. Raise the length (--length), or leave it to ganaug."
     )
 
 

@@ -34,7 +34,7 @@ from ganaug.tasks import task
 
 StudyLog = Callable[[int, int, str, float], None]
 MAPS = ("mask", "valid", "instances", "depth")  # what class folders can't hold
-JOINT_STEPS = 1500  # of a joint arm, where neither a length nor a number of generator steps is given
+JOINT_STEPS = 800  # of all arms beside a joint one, where neither a length nor a number of generator steps is given
 CONTROLS = ("none", "rules", "duplicate", "placebo")
 
 
@@ -65,8 +65,9 @@ class Study:
     shots : training images a class (one number or several); None uses the whole training fold.
     repeats : paired repeats; each draws new training rows and seeds, the same for all arms.
     margin : the least difference that matters, on the scale of the score (0.01 = one point).
-    steps : updates of the classifier for every arm; None trains until the baseline stops improving.
-    generator_steps : training steps of each generator (default 1,000).
+    steps : updates of the classifier for every arm; None trains until the baseline stops improving or, beside a joint
+        arm, as long as that arm's generator does.
+    generator_steps : training steps of each generator (default 1,000; 800 of a joint arm).
     cut : class name -> number of training images to keep, another draw a repeat.
     offer_rest : give systems the training rows that `shots` or `cut` leave out, without their labels.
     labels_from : "source" where the set has two domains and only the first one's labels may train anything
@@ -218,14 +219,15 @@ class Study:
     def saturated(self, data: ImageSet, arms: Sequence[Arm], go: Callable[..., list]) -> dict:
         """The length for all arms and the strength of the rules, found on the training fold.
 
-        A joint arm trains generator and recogniser in the same steps, so no arm trains for fewer than it needs.
+        A joint arm trains its generator in the same steps, which are dear; so beside one the length is set and judged.
         """
         folds = saturate.inner_folds(lambda repeat: self.fold(data, self.sizes[-1], repeat % self.repeats), data)
-        found = saturate.saturate(
-            folds, lambda trials: go("checking the baseline", saturate.run_trial, trials), self.margin, self.steps
+        steps = self.steps
+        if steps is None and any(arm.joint for arm in arms):
+            steps = self.generator_steps or JOINT_STEPS
+        return saturate.saturate(
+            folds, lambda trials: go("checking the baseline", saturate.run_trial, trials), self.margin, steps
         )
-        least = (self.generator_steps or JOINT_STEPS) if self.steps is None and any(a.joint for a in arms) else 0
-        return saturate.lengthened(found, least)
 
     def generator_jobs(self, data: ImageSet, arms: Sequence[Arm]) -> list[GeneratorJob]:
         """One job for each different recipe, training size and repeat; placebos use the same images."""
@@ -254,7 +256,7 @@ class Study:
                                 arm, shots, repeat, found["chosen"], found["rules"], keys, own, self.generator_steps
                             )
                         )
-        return jobs
+        return sorted(jobs, key=lambda job: not job.arm.joint)  # the longest first: workers then end together
 
     def hand_out(self, data: ImageSet, arms: Sequence[Arm], cache: Cache, folder: Path) -> None:
         """The images of the first repeat at the largest size as class folders, for use elsewhere."""

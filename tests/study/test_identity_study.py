@@ -168,17 +168,33 @@ def test_report_of_identities_is_written(finished):
 @pytest.mark.parametrize(
     ("arms", "given", "asked"),
     [
-        (["dg_net"], {}, 800),
-        (["dg_net"], {"generator_steps": 50}, 50),
-        (["dg_net"], {"steps": 30}, 30),
-        (["lsro"], {"generator_steps": 50}, None),
+        (["dg_net"], {}, ("half", 600)),
+        (["dg_net"], {"generator_steps": 50}, ("half", 50)),
+        (["dg_net"], {"steps": 30}, ("search", 30)),
+        (["lsro"], {"generator_steps": 50}, ("search", None)),
     ],
 )
 def test_the_length_is_set_and_judged_beside_a_joint_arm_and_found_otherwise(monkeypatch, arms, given, asked):
     data = bodies()
     study = Study(arms=arms, task=Reidentifier(), repeats=1, **given)
-    monkeypatch.setattr(saturate, "saturate", lambda folds, run, margin, steps: steps)
+    monkeypatch.setattr(saturate, "saturate", lambda folds, run, margin, steps: ("search", steps))
+    monkeypatch.setattr(saturate, "judged_by_half", lambda folds, run, margin, steps: ("half", steps))
     assert study.saturated(data, study.plan(data), lambda *job: []) == asked
+
+
+@pytest.mark.parametrize(("rise", "saturated"), [(0.02, False), (0.004, True), (-0.1, True)])
+def test_a_set_length_is_judged_by_what_its_second_half_brings(rise, saturated):
+    asked = []
+
+    def run(trials):
+        asked.extend(trials)
+        return [0.5 + rise * (t.steps == 40) + 0.1 * (t.strength == "strong") for t in trials]
+
+    found = saturate.judged_by_half([fold(bodies(), 2, 0, repeats=1, seed=0)] * 2, run, 0.01, 40)
+    assert {t.steps for t in asked} == {20, 40}
+    assert (found["chosen"], found["strength"], found["saturated"]) == (40, "strong", saturated)
+    assert f"by {max(100 * rise, 0):.1f} points" in found["sentence"]
+    assert len(found["curve"]) == 5 + 3, "five strengths, one of them measured twice, and three points more"
 
 
 def test_joint_cells_are_started_first():

@@ -108,27 +108,54 @@ def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | Non
     `folds` are inner folds. Lengths double until the last doubling brings less than half the margin, for the rules
     and for no augmentation alike. A given `steps` is kept, and judged.
     """
-    trial_steps = min(TRIAL_STEPS, steps or TRIAL_STEPS)
-    trials = [Trial(RULES, name, trial_steps, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
-    by_strength = dict(zip(STRENGTHS, grouped(run(trials), len(folds)), strict=True))
-    strength = max(by_strength, key=lambda name: float(np.mean(by_strength[name])))
-    curve = [{"arm": "rules", "strength": s, "steps": trial_steps, "scores": v} for s, v in by_strength.items()]
+    strength, curve = strongest(folds, run, min(TRIAL_STEPS, steps or TRIAL_STEPS))
     lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n < steps), steps, 2 * steps})
     points = measure(lengths, strength, folds, run)
     while steps is None and lengths[-1] < LONGEST and not enough(points, margin, lengths[-2]):
         lengths.append(2 * lengths[-1])
         points += measure(lengths[-1:], strength, folds, run)
     chosen = steps if steps is not None else shortest(points, margin, lengths)
-    known = {(p["arm"], p["strength"], p["steps"]) for p in points}
-    curve = [p for p in curve if (p["arm"], p["strength"], p["steps"]) not in known] + points
     saturated = enough(points, margin, chosen)
+    return found(chosen, strength, saturated, sentence(chosen, strength, saturated, points, margin), curve, points)
+
+
+def judged_by_half(folds: Sequence[Fold], run: Runner, margin: float, steps: int) -> dict:
+    """As `saturate`, for a length that is set because every update is dear: did its second half still bring anything?
+
+    The strength of the rules is chosen after half of it.
+    """
+    half = max(steps // 2, 1)
+    strength, curve = strongest(folds, run, half)
+    points = measure([half, steps], strength, folds, run)
+    rise = max(gain(points, arm, half) for arm in ("none", "rules"))
+    told = (
+        f"All arms train for {steps} updates, as many as the joint arm, with rules of {strength} strength; the second "
+        f"half of them improved the baseline by {100 * max(rise, 0):.1f} points"
+    )
+    saturated = rise < margin / 2
+    last = ", so it is not under-trained." if saturated else "; read gains with care, or raise the length (--length)."
+    return found(steps, strength, saturated, told + last, curve, points)
+
+
+def strongest(folds: Sequence[Fold], run: Runner, steps: int) -> tuple[str, list[dict]]:
+    """The best strength of the rules after so many updates, and the points of all strengths."""
+    trials = [Trial(RULES, name, steps, i, fold) for name in STRENGTHS for i, fold in enumerate(folds)]
+    scores = dict(zip(STRENGTHS, grouped(run(trials), len(folds)), strict=True))
+    best = max(scores, key=lambda name: float(np.mean(scores[name])))
+    return best, [{"arm": "rules", "strength": s, "steps": steps, "scores": v} for s, v in scores.items()]
+
+
+def found(chosen: int, strength: str, saturated: bool, told: str, curve: list[dict], points: list[dict]) -> dict:
+    """What a study keeps of the search; a point that was measured twice is told once."""
+    known = {(p["arm"], p["strength"], p["steps"]) for p in points}
+    rest = [p for p in curve if (p["arm"], p["strength"], p["steps"]) not in known]
     return {
         "chosen": chosen,
         "strength": strength,
         "rules": STRENGTHS[strength],
         "saturated": saturated,
-        "sentence": sentence(chosen, strength, saturated, points, margin),
-        "curve": curve,
+        "sentence": told,
+        "curve": rest + points,
     }
 
 

@@ -34,7 +34,7 @@ from ganaug.tasks import task
 
 StudyLog = Callable[[int, int, str, float], None]
 MAPS = ("mask", "valid", "instances", "depth")  # what class folders can't hold
-JOINT_STEPS = 800  # of all arms beside a joint one, where neither a length nor a number of generator steps is given
+JOINT_STEPS = 600  # of all arms beside a joint one, where neither a length nor a number of generator steps is given
 CONTROLS = ("none", "rules", "duplicate", "placebo")
 
 
@@ -67,7 +67,7 @@ class Study:
     margin : the least difference that matters, on the scale of the score (0.01 = one point).
     steps : updates of the classifier for every arm; None trains until the baseline stops improving or, beside a joint
         arm, as long as that arm's generator does.
-    generator_steps : training steps of each generator (default 1,000; 800 of a joint arm).
+    generator_steps : training steps of each generator (default 1,000; 600 of a joint arm).
     cut : class name -> number of training images to keep, another draw a repeat.
     offer_rest : give systems the training rows that `shots` or `cut` leave out, without their labels.
     labels_from : "source" where the set has two domains and only the first one's labels may train anything
@@ -222,12 +222,13 @@ class Study:
         A joint arm trains its generator in the same steps, which are dear; so beside one the length is set and judged.
         """
         folds = saturate.inner_folds(lambda repeat: self.fold(data, self.sizes[-1], repeat % self.repeats), data)
-        steps = self.steps
-        if steps is None and any(arm.joint for arm in arms):
-            steps = self.generator_steps or JOINT_STEPS
-        return saturate.saturate(
-            folds, lambda trials: go("checking the baseline", saturate.run_trial, trials), self.margin, steps
-        )
+
+        def run(trials: Sequence[saturate.Trial]) -> list[float]:
+            return go("checking the baseline", saturate.run_trial, trials)
+
+        if self.steps is None and any(arm.joint for arm in arms):
+            return saturate.judged_by_half(folds, run, self.margin, self.generator_steps or JOINT_STEPS)
+        return saturate.saturate(folds, run, self.margin, self.steps)
 
     def generator_jobs(self, data: ImageSet, arms: Sequence[Arm]) -> list[GeneratorJob]:
         """One job for each different recipe, training size and repeat; placebos use the same images."""

@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     "load": "ganaug.data.load",
     "write": "ganaug.data.write",
+    "write_back": "ganaug.data.write_geotiff",
     "ImageSet": "ganaug.data.image_set",
     "TrainView": "ganaug.data.view",
     "Batch": "ganaug.data.batch",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ganaug.data.spec import Spec
     from ganaug.data.view import TrainView
     from ganaug.data.write import write
+    from ganaug.data.write_geotiff import write_back
     from ganaug.study.adaptation import two_domains
     from ganaug.study.evaluate import evaluate
     from ganaug.study.inspect import inspect

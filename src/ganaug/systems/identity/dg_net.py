@@ -430,10 +430,11 @@ class DGNet(System):
         table = torch.cat([torch.cat([blank, images])[None], torch.cat([images[:, None], made], 1)])
         return table.flatten(0, 1)
 
+    @torch.no_grad()
     def between(
         self, structure: Float[Tensor, "1 c h w"], first: Tensor, second: Tensor, steps: int = 8
     ) -> Float[Tensor, "steps c h w"]:
-        """One structure in appearances on the straight line between two codes."""
+        """One structure in appearances on the straight line between the codes of two images, all in [-1, 1]."""
         codes = [self.enc_a.code(self.enc_a.trunk(image)) for image in (first, second)]
         mixed = torch.lerp(*codes, torch.linspace(0, 1, steps)[:, None])
         return self.dec(self.enc_s(grey(structure)).expand(steps, -1, -1, -1), mixed).clamp(-1, 1)

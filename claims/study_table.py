@@ -12,6 +12,9 @@ import subprocess
 from pathlib import Path
 from statistics import mean, stdev
 
+ALSO = ("pixel_accuracy", "mAP_trapezoid", "rank_1", "rank_5", "mINP")  # scores beside the main one
+MANY = 20  # classes
+
 
 def points(value: float | None) -> str:
     """A share as points with one decimal and a sign."""
@@ -36,14 +39,20 @@ def head(found: dict, title: str, commit: str) -> list[str]:
         "",
         f"Data `{d['name']}` (fingerprint {d['fingerprint']}): {d['train_rows']} training and {d['test_rows']} test "
         f"images, {size}, {len(d['classes'])} classes; {m['regime']}. Training images of the first repeat: "
-        + ", ".join(f"{k} {v}" for k, v in d["counts"].items())
-        + ".",
+        f"{told(d['counts'])}.",
         "",
         f"Commit {commit}; {machine}, Python {m['machine']['python']}, {versions}; {m['workers']} workers, "
         f"{m['seconds'] / 60:.0f} minutes. Seeds of the repeats: {', '.join(map(str, m['seeds']))}.",
         "",
         found["saturation"]["sentence"],
     ]
+
+
+def told(counts: dict[str, int]) -> str:
+    """Images of every class, or of many classes the range."""
+    if len(counts) > MANY:
+        return f"{min(counts.values())} to {max(counts.values())} a class"
+    return ", ".join(f"{name} {n}" for name, n in counts.items())
 
 
 def saturation_table(found: dict) -> list[str]:
@@ -58,7 +67,7 @@ def scores_table(found: dict) -> list[str]:
     """Mean score of every arm."""
     classes = found["manifest"]["data"]["classes"]
     some = classes if len(classes) <= 5 else []
-    also = [name for name in ("pixel_accuracy",) if name in found["cells"][0]["scores"]]
+    also = [name for name in ALSO if name in found["cells"][0]["scores"]]
     score, of_class = (
         found["manifest"].get(name, word) for name, word in (("score", "score"), ("class_score", "recall"))
     )

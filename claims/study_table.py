@@ -51,7 +51,8 @@ def head(found: dict, title: str, commit: str) -> list[str]:
 def told(counts: dict[str, int]) -> str:
     """Images of every class, or of many classes the range."""
     if len(counts) > MANY:
-        return f"{min(counts.values())} to {max(counts.values())} a class"
+        least, most = min(counts.values()), max(counts.values())
+        return f"{least} a class" if least == most else f"{least} to {most} a class"
     return ", ".join(f"{name} {n}" for name, n in counts.items())
 
 

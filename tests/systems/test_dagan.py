@@ -233,19 +233,19 @@ def agreement(made):
 
 @pytest.fixture(scope="module")
 def trained():
-    return fitted(100, glyphs(60, 20, 0))
+    return fitted(110, glyphs(60, 20, 0))
 
 
 def test_variants_stay_in_classes_that_were_never_seen(trained):
     given = UNSEEN.select(GIVEN)
-    assert agreement(trained.augment(given)) > 0.4, "chance is 0.1"
+    assert agreement(trained.augment(given)) > 0.5, "chance is 0.1"
     assert agreement(fitted(0, UNSEEN).augment(given)) < 0.2
 
 
 def test_pairs_of_different_classes_teach_to_leave_the_class():
     system = fitted(0, glyphs(2, 5, 0))
     system.sampler = pairs_of_two_classes
-    system.fit(glyphs(60, 20, 0), budget=100, seed=0)
+    system.fit(glyphs(60, 20, 0), budget=110, seed=0)
     assert agreement(system.augment(UNSEEN.select(GIVEN))) < 0.2
 
 

@@ -16,7 +16,7 @@ Deviations: steps count as the budget says: 30 % warm-up, 4 % ramp. The teacher'
 released, its dropout is off. Preset small, made for 1,500 steps, has narrow networks, half the pairs, rates that rise
 and fall once with AdamW for E_a, because nothing is pre-trained, and an appearance-code loss that reaches the decoder;
 flips and random erasing are left to the study's arms. Crops are left out.
-Cost: preset small at 64x32, 4 + 4 images: 0.4 s a step in the warm-up and 0.5 s after it, on one slow core.
+Cost: preset small at 64x32, 4 + 4 images: 0.6 s of processor time a step, one of two runs on two slow cores.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class DGNet(System):
             "no random crops",
             "the teacher's dropout is off",
         ),
-        cost="0.4 s a step in the warm-up, 0.5 s after it, at 64x32, 4 + 4 images, preset small, one slow core",
+        cost="0.6 s of processor time a step at 64x32, 4 + 4 images, preset small, one of two runs on two slow cores",
         shows="a swapped image has the colours of the appearance donor and the silhouette of the structure donor.",
     )
     PRESETS = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -84,6 +84,9 @@ def augment(
     ],
     data: Data,
     out: Out,
+    set_: Annotated[
+        Texts, typer.Option("--set", metavar="K=V", help="One parameter of a transform; repeatable.")
+    ] = None,
     format: Form = Format.folder,
     size: Size = None,
     fit: Fitting = Fit.resize,
@@ -97,9 +100,10 @@ def augment(
 ) -> None:
     """Make one variant of each training image of DATA; its test fold, where it has one, is left out."""
     given = options.loaded(data, size, fit, unlabelled, tiles)
+    system = fitted(model, given, seed, options.settings(set_))
     if grid:
-        return draw_grid(fitted(model, given, seed), training_rows(given), out, seed, json)
-    write(fitted(model, given, seed).augment(training_rows(given), seed=seed), out, format, json)
+        return draw_grid(system, training_rows(given), out, seed, json)
+    write(system.augment(training_rows(given), seed=seed), out, format, json)
 
 
 def draw_grid(system: System, data: ImageSet, out: Path, seed: int, json: bool) -> None:
@@ -122,12 +126,14 @@ def budget(steps: int | None, minutes: float | None) -> Budget | None:
     return None if steps is None else ganaug.Budget(steps=steps)
 
 
-def fitted(model: str, data: ImageSet, seed: int) -> System:
-    """The system of a run folder, or a transform by id, fitted without training."""
+def fitted(model: str, data: ImageSet, seed: int, settings: dict[str, Any]) -> System:
+    """The system of a run folder, or a transform by id with its parameters, fitted without training."""
     folder = Path(model)
     if (folder / "run.json").is_file() or (folder.exists() and model not in ganaug.catalogue()):
+        if settings:
+            raise ganaug.InputError(f"{model} is a run, whose parameters were set by `ganaug fit`: leave out --set.")
         return ganaug.restore(folder)
-    system = ganaug.make(model, preset="small")
+    system = ganaug.make(model, preset="small", **settings)
     if system.default_steps():
         raise ganaug.InputError(f"{model} must be trained first: ganaug fit {model} DATA -o RUN, then augment RUN.")
     return system.fit(data, budget=0, seed=seed)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pipelines: the same bits for an image however it is reached, replay, text, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
+
+from ganaug.data.errors import InputError
+from ganaug.parts.pipeline.counter import uniforms
+from ganaug.parts.pipeline.pipeline import Draw, Pipeline
+from ganaug.parts.pipeline.words import OPERATIONS
+
+FULL = (
+    "flip_h, rotate(20), elastic(0.03), crop(28, pad=3), brightness(0.2), contrast(0.2), saturation, hue, gamma, "
+    "noise(0.04), cutout, blur, randaugment(2, 12), shift(0.1), equalize, erase"
+)
+
+
+def images(n: int = 20, side: int = 32, channels: int = 3) -> np.ndarray:
+    return (np.random.default_rng(0).random((n, side, side, channels)) * 255).astype(np.uint8)
+
+
+# --- purity -----------------------------------------------------------------------------------------------------
+
+
+def test_an_image_gets_the_same_bits_alone_in_a_batch_and_in_a_list() -> None:
+    pipe, batch = Pipeline(FULL, seed=7), images()
+    masks, points = batch[..., 0] // 64, np.random.default_rng(1).random((20, 3, 2)) * 30
+    boxes = np.sort(np.random.default_rng(2).random((20, 2, 2, 2)) * 30, 2).reshape(20, 2, 4)[..., [0, 1, 2, 3]]
+    index = np.random.default_rng(3).permutation(500)[:20]
+    together = pipe(image=batch, mask=masks, keypoints=points, boxes=boxes, index=index, epoch=2)
+    listed = pipe(image=list(batch), mask=list(masks), keypoints=list(points), boxes=list(boxes), index=index, epoch=2)
+    threaded = Pipeline(FULL, seed=7, threads=3)(image=batch, index=index, epoch=2)["image"]
+    for i, k in enumerate(index):
+        alone = pipe(image=batch[i], mask=masks[i], keypoints=points[i], boxes=boxes[i], index=k, epoch=2)
+        for name, value in alone.items():
+            assert np.array_equal(value, together[name][i], equal_nan=value.dtype.kind == "f"), name
+            assert np.array_equal(value, listed[name][i], equal_nan=value.dtype.kind == "f"), name
+        assert np.array_equal(threaded[i], alone["image"])
+
+
+def test_seed_epoch_and_index_all_matter() -> None:
+    image = images(1)[0]
+    made = [
+        Pipeline(FULL, seed=seed)(image=image, index=index, epoch=epoch)["image"].tobytes()
+        for seed, epoch, index in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1))
+    ]
+    assert len(set(made)) == 6
+
+
+def test_random_numbers_are_uniform_and_independent_of_their_neighbours() -> None:
+    u = uniforms(3, 1, np.arange(20_000), 4)
+    assert abs(u.mean() - 0.5) < 0.005 and abs(u.var() - 1 / 12) < 0.002 and u.min() >= 0 and u.max() < 1
+    assert np.abs(np.corrcoef(u.T) - np.eye(4)).max() < 0.03
+    assert np.abs(np.corrcoef(u[:-1].T, u[1:].T)[:4, 4:]).max() < 0.03
+    assert np.array_equal(uniforms(3, 1, np.array([17, 5]), 2), u[[17, 5], :2])
+
+
+class Augmented(Dataset):
+    """What a user writes around a pipeline."""
+
+    def __init__(self, pipe: Pipeline):
+        self.pipe, self.data = pipe, images(24)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return torch.from_numpy(self.pipe(image=self.data[i], index=i, epoch=1)["image"])
+
+
+def test_the_number_of_workers_changes_nothing() -> None:
+    loaded = [torch.cat(list(DataLoader(Augmented(Pipeline(FULL)), batch_size=6, num_workers=n))) for n in (0, 1, 2)]
+    assert torch.equal(loaded[0], loaded[1]) and torch.equal(loaded[0], loaded[2])
+
+
+def test_global_random_states_stay_untouched() -> None:
+    before = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()  # noqa: NPY002
+    Pipeline(FULL)(image=images(), index=np.arange(20))
+    after = random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state()  # noqa: NPY002
+    assert before[:2] == after[:2] and torch.equal(before[2], after[2])
+
+
+def test_the_source_images_stay_untouched() -> None:
+    batch = images()
+    for text in (FULL, "noise(0.1)", "brightness(0.5)", "autocontrast(p=1)"):
+        Pipeline(text)(image=batch, index=np.arange(20))
+        Pipeline(text)(image=batch[0], index=0)
+        assert np.array_equal(batch, images()), text
+
+
+# --- replay -----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(sorted(OPERATIONS)), min_size=1, max_size=6), st.integers(0, 99))
+def test_a_recorded_draw_gives_the_same_bits(names: list[str], seed: int) -> None:
+    pipe, batch = Pipeline(names, seed=seed), images(4)
+    draw = pipe.draw([3, 1, 4, 1])
+    again = Draw.from_json(draw.to_json())
+    made = pipe.apply(draw, image=batch)["image"]
+    assert np.array_equal(made, Pipeline(str(pipe), seed=99).apply(again, image=batch)["image"])
+    assert np.array_equal(made, pipe(image=batch, index=[3, 1, 4, 1])["image"])
+
+
+def test_a_pipeline_survives_its_text_and_pickling() -> None:
+    pipe = Pipeline(FULL, seed=5, fill=0.25, threads=2)
+    assert str(Pipeline(str(pipe))) == str(pipe)
+    copy = pickle.loads(pickle.dumps(pipe))
+    assert (copy.seed, copy.fill, copy.threads, str(copy)) == (5, 0.25, 2, str(pipe))
+
+
+# --- kinds of images --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 13, 20])
+def test_any_number_of_channels_and_any_type(dtype: str, channels: int) -> None:
+    top = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
+    batch = (np.random.default_rng(0).random((6, 24, 40, channels)) * top).astype(dtype)
+    text = FULL.replace("saturation, hue, ", "gain, ").replace("crop(28, pad=3)", "crop(pad=3)")
+    made = Pipeline(text, fill="edge")(image=batch, index=np.arange(6))["image"]
+    assert made.shape == batch.shape and made.dtype == batch.dtype
+    assert not np.array_equal(made, batch) and made.max() <= top
+
+
+def test_a_list_may_mix_sizes() -> None:
+    mixed = [images(1, side)[0] for side in (16, 40, 28)]
+    made = Pipeline("rotate(20), noise(0.02)")(image=mixed, index=[0, 1, 2])["image"]
+    assert [m.shape for m in made] == [m.shape for m in mixed]
+    assert {m.shape for m in Pipeline("crop(12)")(image=mixed, index=[0, 1, 2])["image"]} == {(12, 12, 3)}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_masks_keep_their_type_and_values(dtype: str) -> None:
+    mask = (np.random.default_rng(0).integers(0, 5, (32, 32))).astype(dtype)
+    moved = Pipeline("rotate(30), shift(0.2)", seed=1)(image=images(1)[0], mask=mask, index=0)["mask"]
+    assert moved.dtype == mask.dtype and set(np.unique(moved)) <= {0, 1, 2, 3, 4, 255} and 255 in moved
+
+
+def test_a_fill_value_fills_every_band() -> None:
+    white = np.full((16, 16, 13), 255, np.uint8)
+    made = Pipeline("slide(10)", seed=1, fill=0.2)(image=white, index=0)["image"]
+    assert set(np.unique(made)) > {51, 255}
+    assert ((made == made[..., :1]).all(-1)).all()
+
+
+# --- what is refused --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the pipeline is empty"),
+        ("rotat(3)", "there is no operation 'rotat': did you mean rotate"),
+        ("rotate(500)", "rotate: degrees must be a number from 0 to 180, found 500"),
+        ("rotate(angle=3)", "rotate takes degrees, p, found 'rotate\\(angle=3\\)'"),
+        ("rotate(3, degrees=4)", "an argument is given twice"),
+        ("rotate('a')", "degrees must be a number from 0 to 180, found 'a'"),
+        ("rotate(p=2)", "p must be a number from 0 to 1, found 2"),
+        ("rotate(__import__('os'))", "arguments must be plain numbers"),
+        ("__import__('os').system('x')", "is no operation"),
+        ("rotate(", "can't be read"),
+        ("noise(0.1), nois", "did you mean noise"),
+    ],
+)
+def test_a_pipeline_that_makes_no_sense_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Pipeline(text)
+
+
+def test_bad_images_and_targets_are_refused() -> None:
+    pipe, image = Pipeline("rotate(10)"), images(1)[0]
+    for bad, said in (
+        (image.astype(np.float32), "must hold values from 0 to 1, found 0 to 25"),
+        (np.full((4, 4), np.nan, np.float32), "must hold values from 0 to 1"),
+        (image.astype(np.int64), "must be uint8, uint16 or float32, found int64"),
+        ([1, 2], "must be a numpy array .* found list"),
+        (images(2), r"found shape \[2, 32, 32, 3\]"),
+    ):
+        with pytest.raises(InputError, match=said):
+            pipe(image=bad, index=0)
+    with pytest.raises(InputError, match="mask is 8x9 pixels and its image 32x32"):
+        pipe(image=image, mask=np.zeros((9, 8), np.uint8), index=0)
+    with pytest.raises(InputError, match="image holds 20 images, and 3 numbers"):
+        pipe(image=images(), index=[1, 2, 3])
+    with pytest.raises(InputError, match="mask holds 3 entries for 20 images"):
+        pipe(image=images(), mask=np.zeros((3, 32, 32)), index=np.arange(20))
+    with pytest.raises(InputError, match="fill must be reflect, edge or a value"):
+        Pipeline("rotate", fill="wrap")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"draws": [{"operation": "rotate"}]}', '{"draws": 3}'])
+def test_a_damaged_record_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="recorded draw"):
+        Draw.from_json(text)

@@ -32,8 +32,10 @@ _HOME = {
     "Classifier": "ganaug.tasks.classification",
     "Reidentifier": "ganaug.tasks.reidentification",
     "Segmenter": "ganaug.tasks.segmentation",
+    "Pipeline": "ganaug.parts.pipeline.pipeline",
     "two_domains": "ganaug.study.adaptation",
     "Study": "ganaug.study.study",
+    "Tune": "ganaug.study.tune",
     "evaluate": "ganaug.study.evaluate",
     "write_report": "ganaug.report.html",
     "inspect": "ganaug.study.inspect",
@@ -56,10 +58,12 @@ if TYPE_CHECKING:
     from ganaug.data.view import TrainView
     from ganaug.data.write import write
     from ganaug.data.write_geotiff import write_back
+    from ganaug.parts.pipeline.pipeline import Pipeline
     from ganaug.study.adaptation import two_domains
     from ganaug.study.evaluate import evaluate
     from ganaug.study.inspect import inspect
     from ganaug.study.study import Study
+    from ganaug.study.tune import Tune
     from ganaug.tasks.classification import Classifier
     from ganaug.tasks.reidentification import Reidentifier
     from ganaug.tasks.segmentation import Segmenter

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from ganaug.tasks.classification import Classifier
 
 NOT_SYSTEMS = ("audit", "metric", "protocol", "recipe", "task")
 ENTRIES = ganaug.catalogue()
-SYSTEMS = [id for id, entry in ENTRIES.items() if entry.kind not in NOT_SYSTEMS]
+MISSING = [id for id in ("albumentations", "kornia") if find_spec(id) is None]  # optional libraries
+SYSTEMS = [id for id, entry in ENTRIES.items() if entry.kind not in NOT_SYSTEMS and id not in MISSING]
 STATIC = [id for id in ENTRIES if id not in SYSTEMS]
 CLASSES = ("horizontal", "vertical", "diagonal")
 ROWS = 10  # a class

@@ -14,7 +14,19 @@ from torchvision.transforms.v2 import functional as tv
 
 from ganaug.data.batch import Batch
 from ganaug.parts.ops.photometric import grey_levels
-from ganaug.parts.ops.policy_ops import OPS, SIGNED, apply_op, magnitudes, standard_table, wide_table
+from ganaug.parts.ops.policy_ops import (
+    OPS,
+    POLICY_OPS,
+    SIGNED,
+    apply_op,
+    apply_policy,
+    magnitudes,
+    meaningful,
+    policy_table,
+    standard_table,
+    wide_table,
+)
+from ganaug.parts.ops.policy_words import in_words
 
 BILINEAR = InterpolationMode.BILINEAR
 
@@ -35,7 +47,7 @@ def smooth(n: int = 8, channels: int = 3, height: int = 32, width: int = 32) -> 
 
 def one_op(name: str, magnitude: float, image: torch.Tensor) -> torch.Tensor:
     n = len(image)
-    return apply_op(Batch(image=image), torch.full((n,), OPS.index(name)), torch.full((n,), magnitude)).image
+    return apply_op(Batch(image=image), torch.full((n,), POLICY_OPS.index(name)), torch.full((n,), magnitude)).image
 
 
 # --- magnitudes -------------------------------------------------------------------------------------------------
@@ -117,6 +129,7 @@ PHOTOMETRIC = {
     "Solarize": lambda u, m: tv.solarize(u, m),
     "AutoContrast": lambda u, m: tv.autocontrast(u),
     "Equalize": lambda u, m: tv.equalize(u),
+    "Invert": lambda u, m: tv.invert(u),
 }
 
 
@@ -182,3 +195,96 @@ def test_geometric_operations_move_masks_and_views_and_photometric_ones_do_not()
     assert (low[moved] - F.avg_pool2d(found.image[moved], 2)).abs().mean() < 0.04
     assert (batch.views["low"].image[moved] - low[moved]).abs().mean() > 0.1
     assert (found.mask[OPS.index("TranslateX"), :, 0] == 255).all()
+
+
+# --- Invert, flips and policies ---------------------------------------------------------------------------------
+
+
+def test_inversion_and_flips_equal_torchvision_to_the_grey_level():
+    image = smooth(height=24, width=40)
+    levels = grey_levels(image).to(torch.uint8)
+    for name, wanted in (("Invert", tv.invert), ("FlipX", tv.horizontal_flip), ("FlipY", tv.vertical_flip)):
+        found = one_op(name, 0.0, image)
+        assert torch.equal(grey_levels(found).to(torch.uint8), wanted(levels)), name
+        assert torch.equal(one_op(name, 0.0, found), image), name
+
+
+def test_the_fourteen_operations_are_as_they_were_and_new_ones_have_no_magnitude():
+    assert POLICY_OPS[:14] == OPS
+    table = policy_table(32, 48, 10)
+    assert torch.equal(table[:14], standard_table(32, 48, 10))
+    assert not table[14:].any()
+
+
+def test_flips_move_masks_boxes_and_views():
+    image = smooth(3)
+    batch = Batch(
+        image=image,
+        mask=torch.arange(32).expand(3, 32, 32) // 4,
+        boxes=torch.tensor([[[2.0, 3.0, 10.0, 20.0]]]).repeat(3, 1, 1),
+        views={"low": Batch(image=F.avg_pool2d(image, 2))},
+    )
+    found = apply_op(batch, torch.tensor([0, POLICY_OPS.index("FlipX"), POLICY_OPS.index("FlipY")]), torch.zeros(3))
+    assert torch.equal(found.mask, torch.stack([batch.mask[0], batch.mask[1].flip(1), batch.mask[2].flip(0)]))
+    assert found.boxes[:, 0].tolist() == [[2, 3, 10, 20], [22, 3, 30, 20], [2, 12, 10, 29]]
+    assert torch.allclose(found.views["low"].image, F.avg_pool2d(found.image, 2), atol=1e-6)
+
+
+def test_colours_need_three_channels_and_inversions_a_photograph():
+    assert set(meaningful(3)) == set(POLICY_OPS)
+    assert set(POLICY_OPS) - set(meaningful(1)) == {"Color"}
+    assert set(POLICY_OPS) - set(meaningful(13)) == {"Color", "Invert", "Solarize"}
+    image = smooth(8, 13)
+    policy = [[("Invert", 1.0, 0), ("Solarize", 1.0, 5)]]
+    assert torch.equal(apply_policy(Batch(image=image), policy, 10).image, image)
+    assert not torch.equal(apply_policy(Batch(image=image[:, :3]), policy, 10).image, image[:, :3])
+
+
+def test_each_sub_policy_meets_its_share_of_the_images():
+    """25 thresholds of Solarize on a grey ramp: how many pixels are inverted tells which one it was."""
+    n, ramp = 10000, torch.arange(256.0).view(1, 1, 16, 16) / 127.5 - 1
+    policy = [[("Solarize", 1.0, level)] for level in range(25)]
+    found = apply_policy(Batch(image=ramp.expand(n, 1, 16, 16)), policy, 25).image
+    inverted = (found != ramp).flatten(1).sum(1)
+    counts = inverted.unique(return_counts=True)[1]
+    assert len(counts) == 25
+    assert ((counts - n / 25).abs() < 3 * math.sqrt(n / 25 * 24 / 25)).all()
+
+
+def test_each_operation_has_its_own_probability_and_they_come_in_order():
+    """Where a bright corner lies tells which flips happened; Invert before Posterize gives another grey than after."""
+    n = 10000
+    image = torch.full((n, 1, 4, 4), -1.0)
+    image[:, :, 0, 0] = 1.0
+    found = apply_policy(Batch(image=image), [[("FlipX", 0.3, 0), ("FlipY", 0.8, 0)]], 10).image[:, 0]
+    across, down = (found[:, :, 3] > 0).any(1), (found[:, 3] > 0).any(1)
+    for happened, p in ((across, 0.3), (down, 0.8), (across & down, 0.24)):
+        assert abs(float(happened.float().mean()) - p) < 3 * math.sqrt(p * (1 - p) / n)
+    grey = torch.full((1, 1, 4, 4), 100 / 127.5 - 1)
+    first, second = ("Invert", 1.0, 0), ("Posterize", 1.0, 9)
+    assert grey_levels(apply_policy(Batch(image=grey), [[first, second]], 10).image)[0, 0, 0, 0] == 144  # 155 cut
+    assert grey_levels(apply_policy(Batch(image=grey), [[second, first]], 10).image)[0, 0, 0, 0] == 159  # 255 - 96
+
+
+def test_policies_in_words():
+    policy = [
+        [("Rotate", 0.8, 9), ("TranslateX", 0.35, 3)],
+        [("Posterize", 1.0, 9), ("Color", 0.5, 5)],
+        [("Invert", 0.2, 0), ("Solarize", 1.0, 9)],
+        [("Equalize", 0.0, 0), ("ShearX", 1.0, 0)],
+    ]
+    assert in_words(policy, 10, 3) == [
+        "Turn it by 30 degrees, either way (in 80 % of cases), "
+        "then shift it left or right by 15.1 % of its width (in 35 % of cases).",
+        "Keep 4 of the 8 bits of its values, then make its colours stronger or paler by 50 % (in 50 % of cases).",
+        "Invert its values (in 20 % of cases), then invert its values above 0 % of the range.",
+        "Leave it as it is.",
+    ]
+    assert in_words(policy, 10, 13)[1:3] == ["Keep 4 of the 8 bits of its values.", "Leave it as it is."]
+
+
+@pytest.mark.parametrize("name", [name for name in POLICY_OPS if name != "Identity"])
+def test_every_operation_has_words_with_its_strength(name):
+    (weak,), (strong,) = (in_words([[(name, 1.0, level)]], 10, 3) for level in (3, 9))
+    assert weak.endswith(".") and "{" not in weak
+    assert (weak == strong) == (name in ("AutoContrast", "Equalize", "Invert", "FlipX", "FlipY"))

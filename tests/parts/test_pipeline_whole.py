@@ -190,6 +190,9 @@ def test_bad_images_and_targets_are_refused() -> None:
             pipe(image=bad, index=0)
     with pytest.raises(InputError, match="mask is 8x9 pixels and its image 32x32"):
         pipe(image=image, mask=np.zeros((9, 8), np.uint8), index=0)
+    for box in ([-1.0, 0, 5, 5], [0.0, 0, 33, 5], [9.0, 0, 5, 5]):
+        with pytest.raises(InputError, match=r"boxes must be .* inside the image of 32x32 pixels"):
+            pipe(image=image, boxes=np.array([box]), index=0)
     with pytest.raises(InputError, match="image holds 20 images, and 3 numbers"):
         pipe(image=images(), index=[1, 2, 3])
     with pytest.raises(InputError, match="mask holds 3 entries for 20 images"):

@@ -8,6 +8,7 @@ from ganaug.core.card import Recipe
 from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.study.arm_words import parameters_of, parts_of
 from ganaug.study.arms import choose, numbers, parse_arm, suiting, with_controls
 
 
@@ -85,3 +86,51 @@ def test_suiting_systems_put_fillers_first_on_skewed_sets():
     arms, why = choose(skewed())
     assert "smote" in arms
     assert "times the smallest" in why
+
+
+def test_reasons_say_what_is_trained_and_on_what():
+    why = {found["id"]: found["why"] for found in suiting(digits())}
+    assert "on the first image of that class" in why["singan"]
+    assert why["dcgan"] == "unconditional: one model is fitted for each class"
+    assert "searches for its policy" in why["fast_autoaugment"]
+    assert "needs no training" in why["cutout"] and "needs no training" in why["cutmix"]
+
+
+def test_parts_may_have_parameters():
+    arm = parse_arm("rules+pipeline(ops='flip_h, rotate(15) ', fill=0.5)+low_data_gan(width=16)", digits())
+    assert arm.transforms == ("rules", "pipeline(ops='flip_h, rotate(15) ', fill=0.5)")
+    assert arm.recipes[0][1].params == {"width": 16} and arm.recipes[0][1].system == "low_data_gan"
+    assert arm.baseline == "rules+pipeline(ops='flip_h, rotate(15) ', fill=0.5)"
+    assert [a.transforms for a in with_controls([arm], ()) if a.name == arm.baseline] == [arm.transforms]
+
+
+def test_a_plus_in_quotes_joins_nothing():
+    assert parts_of("a+b(x='c+d', y=[1+1j])+e") == ["a", "b(x='c+d', y=[1+1j])", "e"]
+
+
+def test_a_file_holds_long_parameters(tmp_path):
+    (tmp_path / "ops.json").write_text('["flip_h", "noise(0.1)"]')
+    assert parameters_of(f"pipeline(ops='@{tmp_path}/ops.json')") == {"ops": ["flip_h", "noise(0.1)"]}
+    with pytest.raises(InputError, match="can't be read as JSON"):
+        parameters_of("pipeline(ops='@nowhere.json')")
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ("pipeline(flip_h)", "can't be read"),
+        ("pipeline(ops=flip_h)", "can't be read"),
+        ("pipeline(ops='flip_h'", "can't be read"),
+        ("cutout(size=3)", "cutout has no parameter 'size'|size"),
+        ("dg_net(width=4)", "takes no parameters in an arm"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(arm, said):
+    with pytest.raises(InputError, match=said):
+        parse_arm(arm, digits())
+
+
+def test_a_transform_system_is_an_online_arm_with_its_parameters():
+    arm = parse_arm(ganaug.make("pipeline", ops="flip_h"), digits())
+    assert arm.transforms == ("pipeline(ops='flip_h')",) and not arm.recipes
+    assert parse_arm(ganaug.make("cutout"), digits()).transforms == ("cutout",)

@@ -124,10 +124,10 @@ def test_foreign_folder_and_foreign_data_are_refused(finished, tmp_path):
 def test_arm_that_crashes_counts_as_its_baseline_and_is_listed(monkeypatch, tmp_path):
     real = generate.make_images
 
-    def broken(data, job):
+    def broken(data, job, keep):
         if job.name == "smote" and job.repeat == 1:
             raise RuntimeError("no luck")
-        return real(data, job)
+        return real(data, job, keep)
 
     monkeypatch.setattr(generate, "make_images", broken)
     found = quick(arms=["rules+smote"]).run(digits(), tmp_path / "out").results

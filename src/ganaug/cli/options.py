@@ -84,7 +84,7 @@ def pixels(size: str | None) -> int | tuple[int, int] | None:
 
 
 def settings(given: Texts) -> dict[str, Any]:
-    """`width=32` -> {"width": 32}: values are JSON where they can be read so, else text."""
+    """`width=32` -> {"width": 32}: values are JSON where they can be read so, else text; `@FILE` is a JSON file."""
     return {name: value_of(text) for name, text in (pair("--set", each, "k=v") for each in given or ())}
 
 
@@ -116,8 +116,18 @@ def number(option: str, text: str) -> int:
 
 
 def value_of(text: str) -> Any:
-    """A value as JSON where it can be read so, else as text."""
+    """A value as JSON where it can be read so, else as text; `@FILE` is the JSON in a file."""
+    if text.startswith("@"):
+        return content(Path(text[1:]))
     try:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def content(file: Path) -> Any:
+    """A JSON file; InputError when there is none or it is damaged."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ganaug.InputError(f"{file} can't be read as JSON ({error}): give a file after the @.") from None

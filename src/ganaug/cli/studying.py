@@ -48,7 +48,7 @@ def study(
     ] = None,
     repeats: Annotated[int, typer.Option(help="Paired repeats; below 5 expect 'inconclusive'.")] = 5,
     task: Annotated[
-        str, typer.Option(help="What is trained downstream: classification, segmentation, reid.")
+        str, typer.Option(help="What is trained downstream: classification, segmentation, reid, few_shot.")
     ] = "classification",
     margin: Annotated[float, typer.Option(help="The least difference that matters: 0.01 is one point.")] = 0.01,
     length: Annotated[

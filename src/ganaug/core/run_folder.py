@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,8 @@ def plain(system: Any) -> dict:
     if hasattr(system, "wrapper"):
         return {**plain(system.inner()), "wrapper": system.wrapper}
     values = {}
-    for name, value in system.get_params(deep=False).items():
+    params = system.plain_params if hasattr(system, "plain_params") else partial(system.get_params, deep=False)
+    for name, value in params().items():
         value = plain(value) if hasattr(value, "CARD") else value
         if name not in ("task", "features") or isinstance(value, (str, dict, type(None))):
             values[name] = value

@@ -27,6 +27,7 @@ PARTS: dict[str, type] = {
     "placebos": list,
     "grids": list,
     "gaps": list,
+    "learning_curve": dict,
 }
 PNG = b"\x89PNG\r\n\x1a\n"
 ZOOM_TO, ZOOM_MOST = 480, 6  # small grids are enlarged by a whole factor, up to about this many pixels
@@ -130,7 +131,9 @@ def results_view(results: tables.Results) -> dict[str, Any]:
 
 
 def figures(results: tables.Results) -> dict[str, Any]:
-    """All plots: `effects` and `scores` are lists of (training size, SVG), `curves` and `saturation` SVG or None."""
+    """All plots: `effects` and `scores` are lists of (training size, SVG), `worth` is one of (baseline, SVG), `curves`
+    and `saturation` are SVG or None.
+    """
     verdicts, margin = results["verdicts"], results["manifest"].get("margin") or 0.0
     limits = plots.effect_limits(verdicts, margin)
     effects = [
@@ -139,11 +142,14 @@ def figures(results: tables.Results) -> dict[str, Any]:
     ]
     scored = [cell for cell in results["cells"] if words.known(cell.get("score"))]
     sizes = tables.shots_values(scored)
+    found = results["learning_curve"]
+    baselines = dict.fromkeys(row["against"] for row in found.get("worth") or [])
     scores = [(size, plots.strip(results, size, plots.score_limits(results), f"score-{size}")) for size in sizes]
     return {
         "effects": effects,
         "scores": scores,
         "curves": plots.learning_curves(results) if len(sizes) > 1 else None,
+        "worth": [(name, plots.equivalents(found, name, f"worth-{name}")) for name in baselines],
         "saturation": plots.saturation_curve(results["saturation"]),
     }
 

@@ -162,6 +162,43 @@ def _name_ends(axes: Axes, lines: dict[str, list[float]]) -> None:
         axes.text(1.03, y, short(arm, 20), transform=axes.get_yaxis_transform(), va="center", color=colour)
 
 
+def equivalents(found: Results, against: str, name: str = "worth") -> Markup:
+    """The rising curve of a baseline over log n, and from each arm a line to where that curve is as high.
+
+    `found` is the part `learning_curve` of the results. Numbers that leave the curve end in an arrowhead at the edge.
+    """
+    curve = next(row for row in found["curves"] if row["arm"] == against)
+    rows = [row for row in found["worth"] if row["against"] == against and known(row.get("score"))]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_axes((36 / WIDTH, AXIS / 280, 212 / WIDTH, 1 - (AXIS + 12) / 280))
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(curve["shots"], [shots_name(size) for size in curve["shots"]])
+        axes.plot(curve["shots"], [100 * value for value in curve["rising"]], color=COLOURS["ink"], linewidth=2)
+        axes.plot(curve["shots"], [100 * value for value in curve["mean"]], "o", color=COLOURS["ink"], markersize=4)
+        lines = {arm: [row for row in rows if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in rows)}
+        for i, own in enumerate(lines.values()):
+            for row in own:
+                _equivalent(axes, row, curve["shots"], COLOURS[f"series-{i % SERIES}"])
+        axes.tick_params(axis="both", length=3)
+        axes.set_xlabel(" per ".join(["training images", *([found["of"]] if found.get("of") else [])]))
+        _name_ends(axes, {arm: [100 * row["score"] for row in own[-1:]] for arm, own in lines.items()})
+
+    told = "; ".join(str(row.get("sentence") or "") for row in rows)
+    return panel(name, f"What arms are worth on the curve of {against}. {told}", 280, draw)
+
+
+def _equivalent(axes: Axes, row: Row, sizes: Sequence[int], colour: str) -> None:
+    edge = {"above": (sizes[-1], ">"), "below": (sizes[0], "<")}
+    end, tip = edge.get(row.get("leaves") or "", (row.get("equivalent"), "|"))
+    y = 100 * row["score"]
+    axes.plot([row["shots"]], [y], "o", color=colour, markersize=6)
+    if known(end):
+        axes.plot([row["shots"], end], [y, y], color=colour, linewidth=1.6, linestyle=(0, (3, 2)))
+        axes.plot([end], [y], tip, color=colour, markersize=7)
+
+
 def _apart(values: list[float], gap: float) -> list[float]:
     """Values moved so that neighbours are at least `gap` apart, keeping their order and about their mean."""
     order = sorted(range(len(values)), key=values.__getitem__)

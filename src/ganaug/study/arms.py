@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ganaug.core.card import Recipe
-from ganaug.core.catalogue import catalogue, entry
+from ganaug.core.catalogue import catalogue, entry, make
 from ganaug.core.system import System
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.parts.labels.policies import label_policy
+from ganaug.study.arm_words import id_of, parameters_of, parts_of, written
 from ganaug.study.folds import ONE_CLASS, learns_masks
 
 RULES = "basic_ops"
@@ -56,10 +57,12 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
         return given
     if isinstance(given, Recipe):
         return named(str(given.system), (), ((str(given.system), given),), "")
+    if isinstance(given, System) and given.CARD.kind == "transform":
+        return parse_arm(written(given.CARD.id, changed_params(given)), data)
     if isinstance(given, System):
         recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
         return named(given.CARD.id, (), ((given.CARD.id, recipe),), "")
-    parts = [part for piece in str(given).split("+") if (part := piece.strip()) not in ("", "none")]
+    parts = [part for part in parts_of(str(given)) if part != "none"]
     roles = [role_of(part) for part in parts]
     transforms, joint = ([p for p, role in zip(parts, roles, strict=True) if role == r] for r in ("transform", "joint"))
     recipes = tuple((p, recipe_of(p, data)) for p, role in zip(parts, roles, strict=True) if role == "recipe")
@@ -72,13 +75,21 @@ def role_of(part: str) -> str:
     """What an id does in an arm: "transform", "recipe" (its images are added) or "joint"; InputError for others."""
     if part.startswith("folder:"):
         return "recipe"
-    if part == "rules" or entry(part).kind == "transform":
+    if part == "rules":
         return "transform"
-    can, kind = entry(part).card["can"], entry(part).kind
+    found = entry(id_of(part))
+    can, kind = found.card["can"], found.kind
+    if kind == "transform":
+        make(found.id, **parameters_of(part))  # refuses what it does not know
+        return "transform"
     if "sample" in can or kind == "recipe":
         return "recipe"
     if kind != "system" or not {"model", "augment"} & set(can):
         raise InputError(f"'{part}' is a {kind} and can't be an arm: give a system or a transform.")
+    if "model" in can and part != found.id:
+        raise InputError(
+            f"'{part}': a system that trains its own recogniser takes no parameters in an arm: leave them out."
+        )
     return "joint" if "model" in can else "recipe"
 
 
@@ -86,10 +97,19 @@ def recipe_of(part: str, data: ImageSet) -> Recipe:
     """How the images of an id, a recipe file or a folder are used."""
     if part.startswith("folder:"):
         return replace(default_recipe("folder", data), params={"path": part[7:]}, plan="as is")
-    if entry(part).kind == "recipe":
-        return entry(part).load().RECIPE
-    variants = "sample" not in entry(part).card["can"]  # of real images: one each
-    return replace(default_recipe(part, data), plan="x1") if variants else default_recipe(part, data)
+    id, params = id_of(part), parameters_of(part)
+    if entry(id).kind == "recipe":
+        recipe = entry(id).load().RECIPE
+        return replace(recipe, params={**recipe.params, **params})
+    variants = "sample" not in entry(id).card["can"]  # of real images: one each
+    recipe = replace(default_recipe(id, data), params=params)
+    return replace(recipe, plan="x1") if variants else recipe
+
+
+def changed_params(system: System) -> dict[str, Any]:
+    """The hyperparameters of a system that differ from what its id alone stands for."""
+    usual = make(system.CARD.id).get_params(deep=False)
+    return {name: value for name, value in system.plain_params().items() if value != usual[name]}
 
 
 def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Recipe], ...], joint: str) -> Arm:
@@ -122,7 +142,7 @@ def refuse_without_masks(arm: Arm, data: ImageSet) -> None:
 
 def entry_of(transform: str) -> Any:
     """The catalogue entry of a transform; `rules` is the tuned basic operations."""
-    return entry(RULES if transform == "rules" else transform)
+    return entry(RULES if transform == "rules" else id_of(transform))
 
 
 def default_recipe(id: str, data: ImageSet) -> Recipe:
@@ -160,7 +180,7 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
     full: dict[str, Arm] = {"none": Arm("none", "control", "none"), "rules": Arm("rules", "rules", "none", ("rules",))}
     for arm in arms:
         if arm.baseline not in full and arm.baseline != arm.name:
-            full[arm.baseline] = Arm(arm.baseline, "control", "none", tuple(arm.baseline.split("+")))
+            full[arm.baseline] = Arm(arm.baseline, "control", "none", tuple(parts_of(arm.baseline)))
     generated = [arm for arm in arms if arm.recipes]
     for arm in generated[:1]:
         plan = replace(arm.recipes[0][1], system="duplicate", params={}, preset="", labels="hard")
@@ -205,7 +225,9 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
     if "model" in item.card["can"]:
         return 3, "trains generator and recogniser together"
     if item.kind == "transform":
-        return 5, "changes real images on the fly; needs no training"
+        searches = "label" in item.card["needs"] and make(item.id).default_steps()
+        first = "searches for its policy on the training images first" if searches else "needs no training"
+        return 5, f"changes real images on the fly; {first}"
     if least < item.card["min_rows"]:
         return 9, f"advised from {item.card['min_rows']} images a class on; the smallest class has {least}"
     if skewed and item.id in ("smote", "bagan", "adasyn"):
@@ -215,6 +237,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
         return 2 + ("mask" not in item.card["makes"]), made
     if "label" in item.card["needs"]:
         return 4, "makes labelled images of every class"
+    if item.card["min_rows"] == 1 and not item.card.get("parents"):
+        return 6, "learns one image: one model is fitted for each class, on the first image of that class"
     return 6, "unconditional: one model is fitted for each class"
 
 

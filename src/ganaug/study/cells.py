@@ -15,6 +15,7 @@ from ganaug.core.card import Recipe
 from ganaug.core.catalogue import make
 from ganaug.core.loop import Budget
 from ganaug.core.protocols import Learner, Scores
+from ganaug.core.run_folder import restore
 from ganaug.core.seeding import derive
 from ganaug.core.system import System
 from ganaug.data.errors import FoldError, InputError
@@ -22,11 +23,13 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.picture import save_picture
 from ganaug.data.view import TrainView
 from ganaug.parts.labels.policies import label_policy
+from ganaug.study.arm_words import id_of, parameters_of
 from ganaug.study.arms import RULES, Arm
 from ganaug.study.cache import Cache
 from ganaug.study.folds import Fold, training_view
-from ganaug.study.generate import stored_images
+from ganaug.study.generate import kept_system, stored_images
 from ganaug.study.source import Generated, source_for, taught
+from ganaug.tasks.few_shot import OWN
 
 GRID = 6  # test images whose structures and appearances a joint arm's picture combines
 
@@ -85,7 +88,7 @@ def score_facts(scored: Scores) -> dict:
 def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache) -> tuple[Scores, dict]:
     """(scores, facts with the updates of the recogniser): two-stage and joint arms look the same from outside."""
     view, test = training_view(data, job.fold.train, job.fold.offered), data.select(job.fold.test)
-    transforms = fitted_transforms(job.arm, job.rules, view)
+    transforms = fitted_transforms(job.arm, job.rules, view, learner, job.fold.seed)
     if job.arm.joint:
         return joint(view, test, job, learner, transforms, cache)
     images = [stored_images(cache.images(key), view) for key in job.images]
@@ -96,7 +99,29 @@ def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Ca
     ]
     source = source_for(learner, view, generated, transforms, job.steps, job.fold.seed)
     model = learner.fit(source, Budget(job.steps), job.fold.seed)
-    return learner.score(model, test), {"updates": job.steps, **look(learner, model, test, job, cache)}
+    scored = scores(model, test, job, learner, view, cache)
+    return scored, {"updates": job.steps, **in_words(transforms), **look(learner, model, test, job, cache)}
+
+
+def scores(model: Any, test: ImageSet, job: LearnerJob, learner: Learner, view: TrainView, cache: Cache) -> Scores:
+    """What the learner scores; a few-shot one is lent what can vary its support images.
+
+    These are the arm's own systems, in turn, and the rules as the control. A placebo gets variants of other images.
+    """
+    if not hasattr(learner, "score_varied"):
+        return learner.score(model, test)
+    rules = make(RULES, **job.rules).fit(view, budget=0)
+    own = [restore(folder) for key in job.images if (folder := kept_system(cache, key)).is_dir()]
+    shown = np.random.default_rng([job.fold.seed, 8]).permutation(len(test)) if job.arm.permuted else slice(None)
+
+    def by_rules(images: ImageSet, turn: int) -> ImageSet:
+        return rules.augment(images, seed=derive(job.fold.seed, "support", turn))
+
+    def by_arm(images: ImageSet, turn: int) -> ImageSet:
+        seed = derive(job.fold.seed, "support", turn)
+        return own[turn % len(own)].augment(images.select(shown), seed=seed)
+
+    return learner.score_varied(model, test, {"rules": by_rules} | ({OWN: by_arm} if own else {}))
 
 
 def look(learner: Learner, model: Any, test: ImageSet, job: LearnerJob, cache: Cache) -> dict:
@@ -151,10 +176,26 @@ def applied(transforms: list[System], batch: Any, seed: int) -> Any:
     return batch
 
 
-def fitted_transforms(arm: Arm, rules: Mapping[str, Any], view: TrainView) -> list[System]:
-    """The arm's transforms, single-image ones first and batch mixers last."""
-    systems = [make(RULES, **rules) if name == "rules" else make(name) for name in arm.transforms]
-    systems = [system.fit(view, budget=0) for system in systems]
+def in_words(transforms: list[System]) -> dict:
+    """What the transforms that searched on this training fold have found, in words."""
+    found = {system.CARD.id: system.words() for system in transforms if system.total and hasattr(system, "words")}
+    return {"found": found} if found else {}
+
+
+def fitted_transforms(
+    arm: Arm, rules: Mapping[str, Any], view: TrainView, learner: Learner | None = None, seed: int = 0
+) -> list[System]:
+    """The arm's transforms, single-image ones first and batch mixers last.
+
+    One that searches does so here, on these rows alone, with the learner as its task.
+    """
+    systems = [
+        make(RULES, **rules) if part == "rules" else make(id_of(part), **parameters_of(part)) for part in arm.transforms
+    ]
+    for system in systems:
+        if "task" in system.get_params(deep=False):
+            system.set_params(task=learner)
+    systems = [system.fit(view, seed=seed) for system in systems]
     return sorted(systems, key=lambda system: (system.CARD.on_batch, system.CARD.id != RULES, system.CARD.id))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ganaug.core.seeding import derive
 from ganaug.data.batch import UNKNOWN
+from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.splits import few_groups, few_shot
 from ganaug.data.view import TrainView
@@ -45,13 +46,20 @@ def regime_of(data: ImageSet) -> Regime:
 
 
 def fold(
-    data: ImageSet, shots: int | None, repeat: int, *, repeats: int, seed: int, cut: Mapping[str, int] | None = None
+    data: ImageSet,
+    shots: int | None,
+    repeat: int,
+    *,
+    repeats: int,
+    seed: int,
+    cut: Mapping[str, int] | None = None,
+    unit: str = "class",
 ) -> Fold:
     """The rows of one repeat, a pure function of its arguments.
 
-    Subsets are nested over `shots`: images a class or, where masks are learnt, images altogether. `cut` reduces the
-    named classes to a number of images, another draw a repeat. Rows of unknown label never train or test a learner.
-    Raises InputError when there are more shots than images.
+    Subsets are nested over `shots`: images a class or, where masks are learnt or `unit` is "total", images altogether.
+    `cut` reduces the named classes to a number of images, another draw a repeat. Rows of unknown label never train or
+    test a learner. Raises InputError when there are more shots than images.
     """
     own = derive(seed, "repeat", repeat) % 2**31
     known = what_is_learnt(data) >= 0
@@ -68,13 +76,35 @@ def fold(
     if cut:
         chosen = few_shot(view, cut, own)
     if shots is not None:
-        chosen = chosen[few(view.select(chosen), shots, own, learns_masks(data))]
+        chosen = chosen[few(view.select(chosen), shots, own, learns_masks(data), unit)]
     return Fold(train_all[chosen], np.setdiff1d(train_all, train_all[chosen]), test, own)
 
 
-def few(view: ImageSet, shots: int, seed: int, masks: bool) -> np.ndarray:
+def few(view: ImageSet, shots: int, seed: int, masks: bool, unit: str = "class") -> np.ndarray:
     """Rows of `shots` images a class or, where masks are learnt, of `shots` images altogether with all their tiles."""
-    return few_groups(view, shots, seed) if masks else few_shot(view, shots, seed)
+    if masks:
+        return few_groups(view, shots, seed)
+    return few_in_total(view, shots, seed) if unit == "total" else few_shot(view, shots, seed)
+
+
+def few_in_total(view: ImageSet, wanted: int, seed: int) -> np.ndarray:
+    """Rows [n] of `wanted` images altogether, in ascending order; nested.
+
+    One image of every class comes first, then all classes grow in proportion to their sizes. Raises InputError for
+    fewer images than classes and for more than there are.
+    """
+    assert view.label is not None
+    present, place = np.unique(view.label), np.zeros(len(view))
+    if not len(present) <= wanted <= len(view):
+        raise InputError(
+            f"shots must be {len(present)} to {len(view)} images altogether, one a class at least, found {wanted}."
+        )
+    for k in present:
+        rows = np.flatnonzero(view.label == k)
+        order = np.random.default_rng([seed, int(k)]).permutation(len(rows))
+        place[rows[order]] = np.arange(len(rows)) / len(rows)
+    ties = np.random.default_rng([seed, len(view.classes)]).permutation(len(view))
+    return np.sort(np.lexsort((ties, place))[:wanted])
 
 
 def adapting_fold(data: ImageSet, shots: int | None, repeat: int, *, repeats: int, seed: int) -> Fold:

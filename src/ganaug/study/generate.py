@@ -83,7 +83,7 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.name, "system": job.recipe.system, "shots": job.shots, "repeat": job.repeat}
     try:
-        made, steps = make_images(data, job)
+        made, steps = make_images(data, job, kept_system(cache, key))
         facts |= {"status": "ok", "note": "", "generated": len(made), "steps": steps}
         facts |= look_at(data, job, made, cache)
         store_images(cache.images(key), made)
@@ -97,14 +97,26 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
     return facts
 
 
-def make_images(data: ImageSet, job: GeneratorJob) -> tuple[ImageSet, int]:
-    """Fit and sample; the system sees the training view and nothing else."""
+def kept_system(cache: Cache, key: str) -> Path:
+    """Where a generator cell keeps its fitted system, if that may have to vary images of unseen classes later."""
+    return cache.images(key).with_suffix("")
+
+
+def make_images(data: ImageSet, job: GeneratorJob, keep: Path) -> tuple[ImageSet, int]:
+    """Fit and sample; the system sees the training view and nothing else.
+
+    One that varies given images is kept where test classes are unseen: few-shot learners have it vary what they learn
+    the unseen classes from.
+    """
     view = training_view(data, job.fold.train, job.fold.offered)
     if job.recipe.system == "folder":
         return folder_images(data, job), 0
     system = system_of(job.recipe)
     steps = (job.steps or DEFAULT_STEPS) if system.default_steps() else 0
     system.fit(view, budget=Budget(steps=steps), seed=job.fold.seed)
+    alone = "sample" not in system.CARD.can and not system.CARD.on_batch  # of one image, no other mixed in
+    if alone and data.label is None and data.identity is not None:
+        system.save(keep)
     wanted = numbers(job.recipe.plan, view.counts())
     if not wanted:
         return view.select(np.zeros(0, np.int64)), steps

@@ -19,8 +19,10 @@ from ganaug.core.catalogue import catalogue
 from ganaug.data.image_set import ImageSet
 from ganaug.study import advice
 from ganaug.study.adaptation import gaps
+from ganaug.study.arm_words import id_of
 from ganaug.study.arms import Arm
 from ganaug.study.folds import learns_masks, regime_of, training_view
+from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
 from ganaug.study.statistics import cluster_bootstrap
 from ganaug.study.verdict import Comparison, Verdict, verdicts
 
@@ -56,6 +58,7 @@ def collect(
         "cells": [{k: v for k, v in cell.items() if k != "units"} for cell in cells],
         "verdicts": judged,
         "gaps": gaps(cells) if study.labels_from else [],
+        "learning_curve": curves(study, data, arms, cells),
         "placebos": placebos,
         "generators": [{k: v for k, v in m.items() if k not in ("trace", "grid")} for m in made],
         "audit": {"leaks": leak_facts(data)},
@@ -71,7 +74,7 @@ def describe(arm: Arm) -> dict:
     """An arm for the report."""
     known = catalogue()
     ids = [*arm.transforms, *(str(r.system) for _, r in arm.recipes), *([arm.joint] if arm.joint else [])]
-    titles = [known[i].card["title"] if i in known else i for i in ids]
+    titles = [known[id_of(i)].card["title"] if id_of(i) in known else i for i in ids]
     plans = [f"{r.plan}, labels {r.labels}" for _, r in arm.recipes]
     return {
         "arm": arm.name,
@@ -123,6 +126,20 @@ def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cel
     return [as_json(v, c, failures(table, c), study.seed) for v, c in zip(judged, asked, strict=True)]
 
 
+def curves(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> dict:
+    """Learning curves, and what each arm is worth in real images; empty with fewer than two training sizes."""
+    left_out = ("control", "oracle", "placebo")
+    pairs = [(arm.name, arm.baseline) for arm in arms if arm.kind not in left_out and arm.baseline != arm.name]
+    level, of = 1 - study.alpha, shots_of(study, data)
+    if regime_of(data) == "fixed test fold":
+        contrast = by_repeats(cells, level)
+    else:
+        tests = [study.fold(data, study.sizes[0], repeat).test for repeat in range(study.repeats)]
+        contrast = by_repeats_and_units(cells, tests, groups_of(data), level)
+    parts = len(training_view(data, study.fold(data, study.sizes[-1], 0).train).classes) if of else 1
+    return learning_curve(cells, pairs, contrast, of=of, parts=parts, level=level)
+
+
 def failures(table: Mapping[tuple, dict], c: Comparison) -> int:
     """In how many repeats the arm failed or collapsed, and was counted as its baseline."""
     return sum(table[c.arm, c.shots, r]["status"] != "ok" for r in range(len(c.differences)))
@@ -142,10 +159,15 @@ def comparison(
         [table[arm, shots, r]["score"] - table[against, shots, r]["score"] for r in range(study.repeats)]
     )
     asked = ~np.isnan(units).all(0)  # only queries are units of a retrieval
-    groups = data.group if data.label is not None or learns_masks(data) else data.identity
+    groups = groups_of(data)
     return Comparison(
         arm, against, shots, differences, units[:, asked], None if groups is None else groups[tested][asked]
     )
+
+
+def groups_of(data: ImageSet) -> np.ndarray | None:
+    """What belongs together among test rows."""
+    return data.group if data.label is not None or learns_masks(data) else data.identity
 
 
 def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int) -> dict:
@@ -195,7 +217,7 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
         "learner": getattr(study.learner, "name", type(study.learner).__name__),
         "score": getattr(study.learner, "score_name", "score"),
         "class_score": getattr(study.learner, "class_score", "recall"),
-        "shots_of": "" if learns_masks(data) else "class" if data.label is not None else "identity",
+        "shots_of": shots_of(study, data),
         "regime": regime_of(data),
         "steps": saturation["chosen"],
         "strength": saturation["strength"],
@@ -211,6 +233,13 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
         "machine": machine(),
         "versions": {name: found for name in LIBRARIES if (found := installed(name))},
     }
+
+
+def shots_of(study: Study, data: ImageSet) -> str:
+    """What training sizes count images of: "class", "identity", or "" for images altogether."""
+    if learns_masks(data) or getattr(study, "unit", "class") == "total":
+        return ""
+    return "class" if data.label is not None else "identity"
 
 
 def installed(name: str) -> str:

@@ -102,16 +102,16 @@ def run_trial(data: ImageSet, trial: Trial, learner: Learner, cache: Cache) -> f
 Runner = Callable[[Sequence[Trial]], list[float]]
 
 
-def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | None) -> dict:
+def saturate(folds: Sequence[Fold], run: Runner, margin: float, steps: int | None, longest: int = LONGEST) -> dict:
     """Choose the strength of the rules, then the length for all arms; the curve and a sentence for the report.
 
     `folds` are inner folds. Lengths double until the last doubling brings less than half the margin, for the rules
-    and for no augmentation alike. A given `steps` is kept, and judged.
+    and for no augmentation alike, or `longest` is reached. A given `steps` is kept, and judged.
     """
     strength, curve = strongest(folds, run, min(TRIAL_STEPS, steps or TRIAL_STEPS))
     lengths = list(LENGTHS) if steps is None else sorted({*(n for n in LENGTHS if n < steps), steps, 2 * steps})
     points = measure(lengths, strength, folds, run)
-    while steps is None and lengths[-1] < LONGEST and not enough(points, margin, lengths[-2]):
+    while steps is None and lengths[-1] < longest and not enough(points, margin, lengths[-2]):
         lengths.append(2 * lengths[-1])
         points += measure(lengths[-1:], strength, folds, run)
     chosen = steps if steps is not None else shortest(points, margin, lengths)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 def task(name: str) -> Learner:
     """The learner of a task by name; InputError that lists the tasks for an unknown one."""
     from ganaug.tasks.classification import Classifier
+    from ganaug.tasks.few_shot import FewShot
     from ganaug.tasks.reidentification import Reidentifier
     from ganaug.tasks.segmentation import Segmenter
 
-    known = {"classification": Classifier, "reid": Reidentifier, "segmentation": Segmenter}
+    known = {"classification": Classifier, "reid": Reidentifier, "segmentation": Segmenter, "few_shot": FewShot}
     if name not in known:
         raise InputError(f"there is no task '{name}': there are {', '.join(known)}.")
     return known[name]()

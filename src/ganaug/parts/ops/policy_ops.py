@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The 14 operations of RandAugment and TrivialAugment, one an image, and their magnitudes.
+"""The operations of automatic augmentation, one an image, their magnitudes, and policies made of them.
+
+RandAugment and TrivialAugment use the first 14 (`OPS`), AutoAugment has Invert too, and a search may add flips.
 
 The convention is torchvision's: enhancers are signed (factor 1 +- magnitude, 1 changes nothing), unlike the original
 TensorFlow code (factor 0.1 .. 1.9, so half the magnitude changes nothing); shears are about the image's corner;
@@ -10,11 +12,12 @@ grey (mask 255).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from ganaug.data.batch import Batch
 from ganaug.parts.ops import geometry, photometric
@@ -23,6 +26,8 @@ OPS = (
     *("Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate"),
     *("Brightness", "Color", "Contrast", "Sharpness", "Posterize", "Solarize", "AutoContrast", "Equalize"),
 )
+POLICY_OPS = (*OPS, "Invert", "FlipX", "FlipY")
+FLIPS = {"FlipX": "horizontal", "FlipY": "vertical"}
 GEOMETRIC = range(1, 6)
 SIGNED = range(1, 10)
 PIXELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -34,9 +39,11 @@ PIXELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Solarize": photometric.solarize,
     "AutoContrast": lambda image, m: photometric.autocontrast(image),
     "Equalize": lambda image, m: photometric.equalize(image),
+    "Invert": lambda image, m: -image,
 }
 
-Table = Float[Tensor, "14 bins"]
+Table = Float[Tensor, "ops bins"]
+SubPolicy = Sequence[tuple[str, float, int]]  # operations in order: name, probability, bin of its magnitude
 
 
 # --- magnitudes -------------------------------------------------------------------------------------------------
@@ -66,6 +73,11 @@ def table(bins: int, *, shear: float, across: float, down: float, rotate: float,
     return torch.cat([rising, kept[None], threshold[None], torch.zeros(2, bins)])
 
 
+def policy_table(height: int, width: int, bins: int) -> Table:
+    """RandAugment's magnitudes, which AutoAugment shares, for all of POLICY_OPS."""
+    return F.pad(standard_table(height, width, bins), (0, 0, 0, len(POLICY_OPS) - len(OPS)))
+
+
 def magnitudes(values: Table, op: Int[Tensor, " b"], level: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """The magnitude of each image's operation at its level; where the operation has a sign, it is drawn."""
     found = values[op, level]
@@ -77,12 +89,14 @@ def magnitudes(values: Table, op: Int[Tensor, " b"], level: Int[Tensor, " b"]) -
 
 
 def apply_op(batch: Batch, op: Int[Tensor, " b"], magnitude: Float[Tensor, " b"]) -> Batch:
-    """Operation op[i] (a position in OPS) with magnitude[i] on image i; geometric ones move masks, boxes, views too."""
+    """Operation op[i] (a position in POLICY_OPS) with magnitude[i] on image i; masks, boxes, views move along."""
     rows = ((op >= GEOMETRIC.start) & (op < GEOMETRIC.stop)).nonzero()[:, 0]
     if len(rows):
         matrix = geometric_matrix(op[rows], magnitude[rows], *geometry.size(batch))
         moved = geometry.affine(geometry.part(batch, rows), matrix, padding="zeros")
         batch = geometry.put(batch, rows, moved)
+    for name, axis in FLIPS.items():
+        batch = geometry.flip(batch, op == POLICY_OPS.index(name), axis)
     return batch.but(image=pixels_changed(batch.image, op, magnitude))
 
 
@@ -91,7 +105,7 @@ def pixels_changed(
 ) -> Float[Tensor, "b c h w"]:
     """The images after their photometric operations; the batch is grouped by operation."""
     for name, change in PIXELS.items():
-        rows = (op == OPS.index(name)).nonzero()[:, 0]
+        rows = (op == POLICY_OPS.index(name)).nonzero()[:, 0]
         if len(rows):
             image = image.index_copy(0, rows, change(image[rows], magnitude[rows]))
     return image
@@ -112,3 +126,33 @@ def geometric_matrix(
     corner = torch.stack([-shear_x * height / 2, -shear_y * width / 2], 1)  # the corner stays where it is
     moved = torch.stack([when("TranslateX"), when("TranslateY")], 1).trunc()
     return geometry.half_sides(linear, corner + moved, height, width)
+
+
+# --- policies ---------------------------------------------------------------------------------------------------
+
+
+def meaningful(channels: int) -> tuple[str, ...]:
+    """The operations that mean something: Color for 3 channels; Invert and Solarize for grey and RGB photographs.
+
+    An inverted band of measured reflectance is no image that a sensor could have seen.
+    """
+    never = {1: ("Color",), 3: ()}.get(channels, ("Color", "Invert", "Solarize"))
+    return tuple(name for name in POLICY_OPS if name not in never)
+
+
+def apply_policy(batch: Batch, policy: Sequence[SubPolicy], bins: int) -> Batch:
+    """One sub-policy an image, drawn uniformly; its operations in order, each with its own probability.
+
+    Sub-policies have equally many operations; those without a meaning for the batch's channels change nothing.
+    """
+    known = {name: POLICY_OPS.index(name) for name in meaningful(batch.image.shape[1])}
+    op = torch.tensor([[known.get(name, 0) for name, _, _ in sub] for sub in policy])
+    probability = torch.tensor([[p for _, p, _ in sub] for sub in policy])
+    level = torch.tensor([[at for _, _, at in sub] for sub in policy])
+    table = policy_table(*geometry.size(batch), bins)
+    chosen = torch.randint(len(policy), (len(batch),))
+    for j in range(op.shape[1]):
+        fires = torch.rand(len(batch)) < probability[chosen, j]
+        own = torch.where(fires, op[chosen, j], 0)
+        batch = apply_op(batch, own, magnitudes(table, own, level[chosen, j]))
+    return batch

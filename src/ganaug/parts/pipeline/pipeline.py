@@ -268,6 +268,7 @@ def moved_keypoints(geometry: Geometry, points: Float[np.ndarray, "k 2"], i: int
 def moved_boxes(geometry: Geometry, boxes: Float[np.ndarray, "k 4"], i: int) -> Float[np.ndarray, "k 4"]:
     """Boxes around their moved corners (under a displacement: their moved edges), cut to the image; NaN if left."""
     boxes = np.asarray(boxes, float)
+    refuse_outside(boxes, *geometry.old)
     along = np.linspace(0, 1, 2 if geometry.field is None else 9)
     x = boxes[:, None, 0] + along * (boxes[:, None, 2] - boxes[:, None, 0])
     y = boxes[:, None, 1] + along * (boxes[:, None, 3] - boxes[:, None, 1])
@@ -280,6 +281,17 @@ def moved_boxes(geometry: Geometry, boxes: Float[np.ndarray, "k 4"], i: int) -> 
     side = np.array(geometry.size[::-1], float)
     low, high = np.clip(points.min(1), 0, side), np.clip(points.max(1), 0, side)
     return np.where((high > low).all(1, keepdims=True), np.concatenate([low, high], 1), np.nan)
+
+
+def refuse_outside(boxes: Float[np.ndarray, "k 4"], height: int, width: int) -> None:
+    """InputError for a box that is not inside its image, or whose corners are not in order; NaN means none."""
+    low, high, side = boxes[:, :2], boxes[:, 2:], (width, height)
+    wrong = (low < 0).any(1) | (high > side).any(1) | (low > high).any(1)
+    if wrong.any():
+        raise InputError(
+            f"boxes must be (x0, y0, x1, y1) inside the image of {width}x{height} pixels, found "
+            f"{boxes[wrong][0].tolist()}: cut it to the image, or give NaN for a box that is missing."
+        )
 
 
 # --- small things -----------------------------------------------------------------------------------------------

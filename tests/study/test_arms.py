@@ -1,5 +1,7 @@
 """Arms: parsing, controls, plans."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.arm_words import parameters_of, parts_of
-from ganaug.study.arms import choose, numbers, parse_arm, suiting, with_controls
+from ganaug.study.arms import choose, numbers, parse_arm, plain_arm, suiting, with_controls
 
 
 def skewed():
@@ -134,3 +136,11 @@ def test_a_transform_system_is_an_online_arm_with_its_parameters():
     arm = parse_arm(ganaug.make("pipeline", ops="flip_h"), digits())
     assert arm.transforms == ("pipeline(ops='flip_h')",) and not arm.recipes
     assert parse_arm(ganaug.make("cutout"), digits()).transforms == ("cutout",)
+
+
+def test_an_arm_is_stored_and_read_back(tmp_path):
+    arm = parse_arm("rules+pipeline(ops='flip_h')+smote", digits())
+    (tmp_path / "winner.json").write_text(json.dumps({"arm": plain_arm(arm)}))
+    assert parse_arm(f"@{tmp_path}/winner.json", digits()) == arm
+    with pytest.raises(InputError, match="holds no arm"):
+        parse_arm(f"@{tmp_path}/nothing.json", digits())

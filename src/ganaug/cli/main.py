@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import ganaug
-from ganaug.cli import fitting, looking, studying
+from ganaug.cli import fitting, looking, studying, tuning
 
 COMMANDS = (  # name, function, example
     ("demo", studying.demo, "ganaug demo --open"),
@@ -27,12 +27,14 @@ COMMANDS = (  # name, function, example
     ("augment", fitting.augment, "ganaug augment cutout photos -o more"),
     ("study", studying.study, "ganaug study photos --arm cutout --arm rules+acgan --shots 10 -o out"),
     ("adapt", studying.adapt, "ganaug adapt rendered photos -o out"),
+    ("tune", tuning.tune, "ganaug tune photos --shots 10 --minutes 45 -o out"),
     ("evaluate", studying.evaluate, "ganaug evaluate photos more --json"),
 )
 GO_ON = {
     "fit": "; go on with --resume",
     "study": "; go on with --resume",
     "adapt": "; go on with --resume",
+    "tune": "; go on with --resume",
     "demo": "; the same command goes on",
 }
 

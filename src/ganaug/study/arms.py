@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ganaug.core.card import Recipe
@@ -49,7 +51,7 @@ class Arm:
 
 
 def parse_arm(given: Any, data: ImageSet) -> Arm:
-    """An Arm from "rules+acgan", a Recipe, a System, or an Arm.
+    """An Arm from "rules+acgan", "@FILE" (a stored arm, such as a search's winner.json), a Recipe, System or Arm.
 
     Raises InputError for an unknown id (naming the nearest), for an id that is no arm, and for two joint systems.
     """
@@ -62,6 +64,8 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if isinstance(given, System):
         recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
         return named(given.CARD.id, (), ((given.CARD.id, recipe),), "")
+    if str(given).startswith("@"):
+        return stored_arm(Path(given[1:]))
     parts = [part for part in parts_of(str(given)) if part != "none"]
     roles = [role_of(part) for part in parts]
     transforms, joint = ([p for p, role in zip(parts, roles, strict=True) if role == r] for r in ("transform", "joint"))
@@ -69,6 +73,23 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if len(joint) > 1:
         raise InputError(f"arm '{given}' has two joint systems ({joint[0]} and {joint[1]}): an arm takes one.")
     return named(str(given), tuple(transforms), recipes, "".join(joint))
+
+
+def plain_arm(arm: Arm) -> dict:
+    """An arm as JSON; `stored_arm` reads it back."""
+    recipes = [[name, asdict(recipe)] for name, recipe in arm.recipes]
+    kept = {"name": arm.name, "kind": arm.kind, "baseline": arm.baseline, "transforms": list(arm.transforms)}
+    return {**kept, "recipes": recipes, "joint": arm.joint}
+
+
+def stored_arm(file: Path) -> Arm:
+    """The arm in a JSON file that holds it under "arm"; InputError for a file that holds none."""
+    try:
+        arm = json.loads(file.read_text(encoding="utf-8"))["arm"]
+        recipes = tuple((name, Recipe(**recipe)) for name, recipe in arm["recipes"])
+        return Arm(**{**arm, "transforms": tuple(arm["transforms"]), "recipes": recipes})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{file} holds no arm ({error}): give the winner.json of `ganaug tune`.") from None
 
 
 def role_of(part: str) -> str:

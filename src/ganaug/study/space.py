@@ -14,7 +14,7 @@ from ganaug.core.card import Recipe
 from ganaug.core.catalogue import entry
 from ganaug.core.requirements import missing
 from ganaug.data.image_set import ImageSet
-from ganaug.study.arms import Arm, entry_of, parse_arm, suiting
+from ganaug.study.arms import Arm, entry_of, parse_arm, plain_arm, suiting
 from ganaug.study.folds import learns_masks
 from ganaug.study.generate import DEFAULT_STEPS, system_of
 

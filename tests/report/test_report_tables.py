@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ganaug.report import tables
+from ganaug.report.html import write_report
 
 FOLDER = "rules+folder:/tmp/x y"
 
@@ -90,3 +91,18 @@ def test_costs_count_generator_and_classifier(results):
     assert (acgan["generator"], acgan["classifier"], acgan["total"]) == (40.0, 2.0, 84.0)
     assert (rules["generator"], rules["total"]) == (None, 4.0)
     assert row(rows, "rules+acgan", None)["generator"] is None  # its generator was fitted at the other size
+
+
+def test_found_policies_are_told_arm_by_arm_and_repeat_by_repeat():
+    found = {"fast_autoaugment": ["Turn it by 4 degrees, either way.", "Leave it as it is."]}
+    cells = [{"arm": "rules", "shots": 5, "repeat": 0}, {"arm": "searched", "shots": 5, "repeat": 1, "found": found}]
+    rows = tables.policies({"cells": cells})
+    assert rows == [{"arm": "searched", "shots": 5, "repeat": 1, "words": found["fast_autoaugment"]}]
+
+
+def test_differences_in_further_scores_stand_beside_their_intervals(study, results):
+    results["verdicts"][0]["further"] = {"accuracy": {"effect": 0.021, "low": -0.004, "high": None}}
+    (row,) = tables.further_rows(results)
+    assert (row["arm"], row["against"]) == (results["verdicts"][0]["arm"], "rules")
+    page = write_report(study(results)).read_text()
+    assert "Differences in the further scores" in page and "+2.1<br>" in page

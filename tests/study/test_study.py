@@ -251,3 +251,14 @@ def test_scikit_learn_and_torch_learners_score_the_same_test_fold(tmp_path):
     found = Study(arms=["cutout"], shots=3, repeats=2, steps=20).run(digits(), tmp_path / "out").results
     assert found["manifest"]["learner"] == "small"
     assert found["manifest"]["data"]["test_rows"] == len(digits().in_fold("test"))
+
+
+def test_further_scores_have_paired_differences_and_intervals_too(finished):
+    table = {(c["arm"], c["shots"], c["repeat"]): c["scores"] for c in finished.results["cells"]}
+    for verdict in finished.results["verdicts"]:
+        arms, n = (verdict["arm"], verdict["against"]), verdict["repeats"]
+        for name, found in verdict["further"].items():
+            own, other = ([table[arm, verdict["shots"], r][name] for r in range(n)] for arm in arms)
+            assert found["effect"] == pytest.approx(np.mean(np.subtract(own, other)), abs=1e-9)
+            assert found["low"] <= found["effect"] <= found["high"]
+        assert set(verdict["further"]) == set(table[arms[0], verdict["shots"], 0])

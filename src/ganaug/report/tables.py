@@ -77,9 +77,24 @@ def score_rows(results: Results) -> list[Row]:
     return rows
 
 
+def further_rows(results: Results) -> list[Row]:
+    """Every comparison with the differences of its further scores: {"arm", "against", "shots", "further"}."""
+    rows = [v for v in results["verdicts"] if v.get("further")]
+    return [{name: v[name] for name in ("arm", "against", "shots", "further")} for v in rows]
+
+
 def score_names(results: Results) -> list[str]:
     """Names of all further scores, in order of appearance."""
     return list(dict.fromkeys(name for cell in results["cells"] for name in cell.get("scores") or {}))
+
+
+def policies(results: Results) -> list[Row]:
+    """What arms that search have found: arm, training size, repeat (from 0), and sentences, one a sub-policy."""
+    return [
+        {"arm": cell["arm"], "shots": cell["shots"], "repeat": cell["repeat"], "words": words}
+        for cell in results["cells"]
+        for words in (cell.get("found") or {}).values()
+    ]
 
 
 def gap_rows(results: Results) -> list[Row]:

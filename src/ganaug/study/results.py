@@ -23,7 +23,7 @@ from ganaug.study.arm_words import id_of
 from ganaug.study.arms import Arm
 from ganaug.study.folds import learns_masks, regime_of, training_view
 from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
-from ganaug.study.statistics import cluster_bootstrap
+from ganaug.study.statistics import cluster_bootstrap, corrected_resampled_t, paired_t
 from ganaug.study.verdict import Comparison, Verdict, verdicts
 
 if TYPE_CHECKING:
@@ -123,7 +123,36 @@ def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cel
     if not asked:
         return []
     judged = verdicts(asked, margin=study.margin, alpha=study.alpha, regime=regime_of(data))
-    return [as_json(v, c, failures(table, c), study.seed) for v, c in zip(judged, asked, strict=True)]
+    return [
+        as_json(v, c, failures(table, c), study.seed) | {"further": further(study, data, table, c)}
+        for v, c in zip(judged, asked, strict=True)
+    ]
+
+
+def further(study: Study, data: ImageSet, table: Mapping[tuple, dict], c: Comparison) -> dict[str, dict]:
+    """Name -> effect, low, high of every further score that all repeats of both arms have, in units of that score.
+
+    By the paired t over repeats, corrected where repeats share test images. Each interval stands for itself: verdicts
+    rest on the main score alone.
+    """
+    pairs = [[table[arm, c.shots, r].get("scores") or {} for arm in (c.arm, c.against)] for r in range(study.repeats)]
+    shared = set.intersection(*(set(scores) for pair in pairs for scores in pair))
+    fixed, found = regime_of(data) == "fixed test fold", {}
+    ratio = 0.0 if fixed else test_share_ratio(study, data, c.shots)
+    for name in (n for n in pairs[0][0] if n in shared):
+        differences = np.array([own[name] - other[name] for own, other in pairs])
+        if np.isfinite(differences).all():
+            level = 1 - study.alpha
+            e = paired_t(differences, level=level) if fixed else corrected_resampled_t(differences, ratio, level=level)
+            bounds = {"low": e.low, "high": e.high}
+            found[name] = {"effect": e.effect, **{k: v if math.isfinite(v) else None for k, v in bounds.items()}}
+    return found
+
+
+def test_share_ratio(study: Study, data: ImageSet, shots: int | None) -> float:
+    """Test images over training images of a repeat."""
+    rows = study.fold(data, shots, 0)
+    return len(rows.test) / max(len(rows.train), 1)
 
 
 def curves(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> dict:

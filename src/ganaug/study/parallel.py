@@ -24,14 +24,18 @@ def run_all(
     what: str,
     log: Callable[[int, int, str, float], None] | None,
 ) -> list:
-    """`function(data, job, *rest)` for every job, in the order of the jobs; one thread a worker."""
+    """`function(data, job, *rest)` for every job, in the order of the jobs; one thread a worker.
+
+    Jobs are handed out one by one: quick ones (copies) would have joblib bundle those that follow, and a bundle of two
+    slow ones (generators) leaves a worker idle.
+    """
     from joblib import Parallel, delayed, parallel_config
 
     register(backend)
     done, started = [], time.monotonic()
     calls = (delayed(numbered)(i, function, data, job, rest) for i, job in enumerate(jobs))
     with parallel_config(backend=backend, n_jobs=workers, inner_max_num_threads=1 if backend == "loky" else None):
-        for i, result in Parallel(return_as="generator_unordered")(calls):
+        for i, result in Parallel(batch_size=1, return_as="generator_unordered")(calls):
             done.append((i, result))
             if log is not None:
                 each = (time.monotonic() - started) / len(done)

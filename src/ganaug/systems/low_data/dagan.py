@@ -127,6 +127,7 @@ class DAGAN(System):
         arxiv="1711.04340",
         year=2017,
         lists=("002",),
+        task=("classification", "few_shot"),
         needs=("label",),
         can=("augment",),
         min_rows=5,
@@ -140,7 +141,7 @@ class DAGAN(System):
             "preset small: narrow networks, two updates of the critic a step, batches of 16, twenty times the rate",
         ),
         cost="110 ms a step at 28 px, batch 16, preset small, one core",
-        shows="variants of unseen classes keep their class far more often than when real pairs are of two classes.",
+        shows="variants of unseen glyphs keep their class far more often than when real pairs are of two classes.",
     )
     PRESETS = {
         "paper": {"width": 64, "critic_width": 64, "critic_steps": 5, "batch_size": 32, "lr": 1e-4, "half_life": 0.0},

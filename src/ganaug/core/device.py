@@ -29,18 +29,31 @@ def on_device() -> Iterator[torch.device]:
         yield chosen
 
 
-def autocast(chosen: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU that has it, float32 on the CPU; the variable GANAUG_PRECISION decides otherwise.
+def precision(chosen: torch.device, mixed: bool) -> str:
+    """What a training step multiplies in: bfloat16 on a GPU that has it, and on such a CPU for `mixed` systems.
 
-    `GANAUG_PRECISION=bfloat16` makes training steps 1.25 to 1.5 times as fast on a CPU with AVX512_BF16 (small systems
-    at 28 px). It is not the default there: without such units it is slower, and results would differ by machine.
-    Raises InputError for another value than float32 or bfloat16.
+    The variable GANAUG_PRECISION decides otherwise; InputError for another value than float32 or bfloat16.
     """
     asked = os.environ.get("GANAUG_PRECISION") or ""
     if asked not in ("", "float32", "bfloat16"):
         raise InputError(f"GANAUG_PRECISION must be float32 or bfloat16, found '{asked}'.")
-    half = asked == "bfloat16" if asked else chosen.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(chosen.type, dtype=torch.bfloat16, enabled=half)
+    there = torch.cuda.is_bf16_supported() if chosen.type == "cuda" else mixed and bfloat16_units()
+    return asked or ("bfloat16" if there else "float32")
+
+
+def bfloat16_units() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AMX or AVX512_BF16); without, it is slower than float32."""
+    known = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return any(has is not None and has() for has in known)
+
+
+def autocast(chosen: torch.device, mixed: bool = False) -> torch.autocast:
+    """Inside, products and convolutions are computed in what `precision` says; weights and their updates stay float32.
+
+    Rounded weights are not kept for the next use: `step` changes weights between its updates.
+    """
+    half = precision(chosen, mixed) == "bfloat16"
+    return torch.autocast(chosen.type, dtype=torch.bfloat16, enabled=half, cache_enabled=False)
 
 
 def channels_last(modules: Iterable[nn.Module]) -> None:

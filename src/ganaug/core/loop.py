@@ -165,7 +165,7 @@ def go(system: System, at: Progress, run: Path | None, watch: Watch, interrupted
 
 def one_step(system: System, at: Progress) -> Mapping[str, torch.Tensor]:
     """Draw the rows of step t and let the system take its step."""
-    with on_device() as chosen, seeded(at.seed, "step", at.t, at.retry), autocast(chosen):
+    with on_device() as chosen, seeded(at.seed, "step", at.t, at.retry), autocast(chosen, system.mixed_precision):
         batch = system.rows_for(at.seed, at.t)
         return system.step(batch.to(chosen), at.t)
 

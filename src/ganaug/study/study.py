@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ganaug.core.catalogue import make
+from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
 from ganaug.core.run_folder import read_json, write_json
@@ -307,12 +308,13 @@ def counted_as_baseline(cells: Sequence[dict], made: Sequence[dict], arms: Seque
 
 
 def machine() -> dict:
-    """What the study ran on."""
+    """What the study ran on. `generator_precision` is that of systems that allow less than float32."""
     import os
 
     return {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
+        "generator_precision": precision(device(), mixed=True),
         "system": platform.system(),
         "python": sys.version.split()[0],
     }

@@ -60,7 +60,7 @@ class Critic(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = self.trunk(images)
-        return self.source(x)[:, 0], self.named(x)
+        return self.source(x)[:, 0].float(), self.named(x).float()
 
 
 class ACGAN(System):
@@ -101,6 +101,7 @@ class ACGAN(System):
         "tiny": {"width": 8, "batch_size": 8, "latent": 16, "critic_width": 8},
     }
     sampler = staticmethod(class_balanced)
+    mixed_precision = True
 
     def __init__(
         self,

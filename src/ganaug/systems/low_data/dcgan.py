@@ -59,6 +59,7 @@ class DCGAN(System):
         "small": {"width": 32, "batch_size": 32},
         "tiny": {"width": 8, "batch_size": 8, "latent": 16},
     }
+    mixed_precision = True
 
     def __init__(
         self,
@@ -89,10 +90,10 @@ class DCGAN(System):
 
     def step(self, batch: Batch, t: int) -> Losses:
         fake = self.gen(self.noise(len(batch)))
-        critic = logistic_critic(self.critic(batch.image), self.critic(fake.detach()))
+        critic = logistic_critic(self.critic(batch.image).float(), self.critic(fake.detach()).float())
         self.update(critic, self.opt_critic)
         with frozen(self.critic):
-            generator = nonsaturating_generator(self.critic(fake))
+            generator = nonsaturating_generator(self.critic(fake).float())
         self.update(generator, self.opt_gen)
         return {"critic": critic, "generator": generator}
 

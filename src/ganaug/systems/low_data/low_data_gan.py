@@ -9,6 +9,7 @@ Tseng et al. (LeCam), CVPR 2021, arXiv 2104.03310, and Mescheder et al. (R1), IC
 A generator with a class embedding and class-conditional batch norm plays against a spectrally normalised projection
 critic with the hinge loss. Everything that the critic sees is augmented, so that it can't learn the few real images by
 heart, and it sees images in pairs of one class, features and their spread, so that a class can't shrink to one image.
+Both updates of a step use one batch of generated images.
 Images are made by a moving average of the generator's weights.
 
 Labels: hard, the class that was asked for. Classes are drawn uniformly, so a skewed set starves none.
@@ -133,9 +134,13 @@ class LowDataGAN(System):
         self.lecam = lecam
         self.gamma = gamma
 
+    @property
+    def mixed_precision(self) -> bool:  # R1 differentiates twice: then everything stays float32
+        return not self.gamma
+
     def build(self, spec: Spec) -> None:
         self.gen = ConditionalGenerator(self.latent, len(spec.classes), spec.channels, *spec.size, width=self.width)
-        self.critic = PairCritic(spec, self.width)
+        self.critic = PairCritic(spec, self.width).to(memory_format=torch.channels_last)
         self.average = EMA(self.gen, self.half_life)
         self.anchors = LeCam()
         self.opt_gen = Adam(self.gen.parameters(), lr=self.lr_generator, betas=(0.0, 0.9))
@@ -151,20 +156,18 @@ class LowDataGAN(System):
         return normal(n, self.latent), labels
 
     def step(self, batch: Batch, t: int) -> Losses:
-        critic = self.critic_loss(batch, t)
-        self.update(critic, self.opt_critic)
         z, labels = self.asked(len(batch))
+        fake = self.gen(z, labels)
+        critic = self.critic_loss(batch, fake.detach(), labels, t)
+        self.update(critic, self.opt_critic)
         with frozen(self.critic):
-            generator = hinge_generator(self.critic(self.augmented(self.gen(z, labels)), labels))
+            generator = hinge_generator(self.critic(self.augmented(fake), labels))
         self.update(generator, self.opt_gen)
         self.average.update(self.gen, len(batch))
         return {"critic": critic, "generator": generator}
 
-    def critic_loss(self, batch: Batch, t: int) -> Tensor:
+    def critic_loss(self, batch: Batch, fake: Tensor, labels: Tensor, t: int) -> Tensor:
         """Hinge loss of real and generated images, with the penalties that are switched on."""
-        z, labels = self.asked(len(batch))
-        with torch.no_grad():
-            fake = self.gen(z, labels)
         penalty = self.gamma * lazy(t, R1_EVERY)
         real_images = self.augmented(batch.image).requires_grad_(penalty > 0)
         real, made = self.critic(real_images, batch.label), self.critic(self.augmented(fake), labels)

@@ -91,7 +91,10 @@ def test_suiting_systems_put_fillers_first_on_skewed_sets():
 
 
 def test_reasons_say_what_is_trained_and_on_what():
-    why = {found["id"]: found["why"] for found in suiting(digits())}
+    data = ImageSet.of(np.zeros((120, 16, 16, 1), np.uint8), np.repeat([0, 1], 60), ["a", "b"])
+    why = {found["id"]: found["why"] for found in suiting(data)}
+    assert "singan" not in {found["id"] for found in suiting(digits())}  # too small for its pyramid
+    assert not {"pipeline", "kornia"} & set(why)  # they stand for a pipeline of the user's own
     assert "on the first image of that class" in why["singan"]
     assert why["dcgan"] == "unconditional: one model is fitted for each class"
     assert "searches for its policy" in why["fast_autoaugment"]

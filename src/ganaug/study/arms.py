@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ganaug.core.card import Recipe
+from ganaug.core.card import Card, Recipe
 from ganaug.core.catalogue import catalogue, entry, make
 from ganaug.core.system import System
 from ganaug.data.errors import InputError
@@ -19,6 +19,7 @@ from ganaug.study.arm_words import id_of, parameters_of, parts_of, written
 from ganaug.study.folds import ONE_CLASS, learns_masks
 
 RULES = "basic_ops"
+OWN_PIPELINES = ("albumentations", "kornia", "pipeline", "torchvision")  # stand for what the user puts into them
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
 
 
@@ -227,11 +228,14 @@ def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]
     for item in catalogue().values():
         if item.kind not in ("system", "transform", "recipe") or task not in item.card["task"]:
             continue
-        if item.id in ("duplicate", RULES) or (item.kind == "recipe" and task == "classification"):
+        if item.id in ("duplicate", RULES, *OWN_PIPELINES) or (item.kind == "recipe" and task == "classification"):
             continue
         if any(field not in spec.fields for field in item.card["needs"]) or item.card["sets"]:
             continue
         if item.card["channels"] == "rgb" and spec.channels != 3:
+            continue
+        low, high = item.card.get("sizes", Card.sizes)
+        if spec.height and not low <= min(spec.size) <= max(spec.size) <= high:
             continue
         rank, why = rank_of(item, skewed, least)
         if rank:
@@ -258,6 +262,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
         return 2 + ("mask" not in item.card["makes"]), made
     if "label" in item.card["needs"]:
         return 4, "makes labelled images of every class"
+    if "sample" not in item.card["can"]:
+        return 6, "makes variants of the given images, which keep their labels"
     if item.card["min_rows"] == 1 and not item.card.get("parents"):
         return 6, "learns one image: one model is fitted for each class, on the first image of that class"
     return 6, "unconditional: one model is fitted for each class"

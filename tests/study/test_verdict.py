@@ -167,3 +167,18 @@ def test_sentences():
         "bagan is inconclusive against none: +2.3 points (95 % interval +0.8 to +3.9, p = 0.31, 10 repeats). "
         "About 23 repeats would decide."
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ("class", "10 training images a class:"),
+        ("identity", "10 training images an identity:"),
+        ("", "10 training images:"),
+    ],
+)
+def test_sentence_says_what_training_sizes_count(of, said):
+    one = verdicts(
+        [Comparison("arm", "rules", 10, np.array([0.1, 0.2, 0.15]))], margin=0.01, alpha=0.05, regime="fixed test fold"
+    )[0]
+    assert said in one.sentence(of)

@@ -46,6 +46,7 @@ def study(
     shots: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Training images a class; repeatable. Default: all.")
     ] = None,
+    unit: Annotated[str, typer.Option(help="What --shots counts: images a class, or in total.")] = "class",
     repeats: Annotated[int, typer.Option(help="Paired repeats; below 5 expect 'inconclusive'.")] = 5,
     task: Annotated[
         str, typer.Option(help="What is trained downstream: classification, segmentation, reid, few_shot.")
@@ -89,6 +90,7 @@ def study(
         arms=arm or None,
         task=task,
         shots=shots or None,
+        unit=unit,
         repeats=repeats,
         seed=seed,
         margin=margin,

@@ -124,7 +124,7 @@ def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cel
         return []
     judged = verdicts(asked, margin=study.margin, alpha=study.alpha, regime=regime_of(data))
     return [
-        as_json(v, c, failures(table, c), study.seed) | {"further": further(study, data, table, c)}
+        as_json(v, c, failures(table, c), study.seed, shots_of(study, data)) | {"further": further(study, data, table, c)}
         for v, c in zip(judged, asked, strict=True)
     ]
 
@@ -199,9 +199,9 @@ def groups_of(data: ImageSet) -> np.ndarray | None:
     return data.group if data.label is not None or learns_masks(data) else data.identity
 
 
-def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int) -> dict:
+def as_json(verdict: Verdict, c: Comparison, failed: int, seed: int, of: str) -> dict:
     """A verdict as plain data, with the bootstrap interval over test images beside it."""
-    plain = {**asdict(verdict), "sentence": verdict.sentence(), "failed": failed}
+    plain = {**asdict(verdict), "sentence": verdict.sentence(of), "failed": failed}
     if failed:
         plain["sentence"] += (
             f" It failed or collapsed in {failed} of {verdict.repeats} repeats, which count as its baseline."
@@ -266,7 +266,7 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
 
 def shots_of(study: Study, data: ImageSet) -> str:
     """What training sizes count images of: "class", "identity", or "" for images altogether."""
-    if learns_masks(data) or getattr(study, "unit", "class") == "total":
+    if learns_masks(data) or study.unit == "total":
         return ""
     return "class" if data.label is not None else "identity"
 

@@ -16,13 +16,9 @@ Cost: that of a study at one size, for each of the sizes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from ganaug.core.card import Card
-from ganaug.data.errors import InputError
-from ganaug.data.image_set import ImageSet
-from ganaug.study.folds import Fold, fold
 from ganaug.study.study import Study
 
 CARD = Card(
@@ -42,34 +38,6 @@ SIZES = (50, 80, 100, 200, 500)
 
 @dataclass(kw_only=True)
 class SmallBenchmark(Study):
-    """A study at the survey's training sizes; further parameters are those of `Study`.
-
-    Parameters
-    ----------
-    shots : training sizes, at least two of them for a curve.
-    unit : what they count: images a "class", or images in "total" (one of each class at least, then in proportion).
-
-    `run` raises InputError for sizes that the set does not have.
-    """
+    """A study at the survey's training sizes (`shots`); further parameters, `unit` among them, are those of `Study`."""
 
     shots: int | Sequence[int] | None = SIZES
-    unit: str = "class"
-
-    def check_settings(self) -> None:
-        """InputError for a setting that means nothing."""
-        super().check_settings()
-        if self.unit not in ("class", "total"):
-            raise InputError(f"unit must be 'class' or 'total', found '{self.unit}'.")
-        if self.unit == "total" and self.labels_from:
-            raise InputError("unit='total' can't be combined with labels_from: leave one of them out.")
-
-    def fold(self, data: ImageSet, shots: int | None, repeat: int) -> Fold:
-        """The rows of one repeat."""
-        if self.unit == "class":
-            return super().fold(data, shots, repeat)
-        found = fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut, unit=self.unit)
-        return replace(found, offered=found.pool) if self.offer_rest else found
-
-    def repeats_matter(self, data: ImageSet) -> Any:
-        """What the folds depend on besides the seed."""
-        return [*super().repeats_matter(data), *(["total"] if self.unit == "total" else [])]

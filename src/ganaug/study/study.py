@@ -64,6 +64,7 @@ class Study:
     arms : "rules+acgan", ids, Recipes or Systems; None lets the study pick arms that suit the set and say why.
     task : "classification", "reid", or any Learner.
     shots : training images a class (one number or several); None uses the whole training fold.
+    unit : what `shots` count: images a "class", or images in "total" (one of each class at least, then in proportion).
     repeats : paired repeats; each draws new training rows and seeds, the same for all arms.
     margin : the least difference that matters, on the scale of the score (0.01 = one point).
     steps : updates of the classifier for every arm; None trains until the baseline stops improving or, beside a joint
@@ -82,6 +83,7 @@ class Study:
     arms: Sequence[Any] | None = None
     task: str | Learner = "classification"
     shots: int | Sequence[int] | None = None
+    unit: str = "class"
     repeats: int = 5
     seed: int = 0
     margin: float = 0.01
@@ -114,7 +116,7 @@ class Study:
         """The rows of one repeat."""
         if self.labels_from:
             return adapting_fold(data, shots, repeat, repeats=self.repeats, seed=self.seed)
-        found = fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut)
+        found = fold(data, shots, repeat, repeats=self.repeats, seed=self.seed, cut=self.cut, unit=self.unit)
         return replace(found, offered=found.pool) if self.offer_rest else found
 
     def plan(self, data: ImageSet) -> list[Arm]:
@@ -156,6 +158,10 @@ class Study:
             raise InputError(f"margin must be above 0, found {self.margin}.")
         if self.labels_from not in (None, "source"):
             raise InputError(f"labels_from must be 'source', found '{self.labels_from}'.")
+        if self.unit not in ("class", "total"):
+            raise InputError(f"unit must be 'class' or 'total', found '{self.unit}'.")
+        if self.unit == "total" and self.labels_from:
+            raise InputError("unit='total' can't be combined with labels_from: leave one of them out.")
         for name in self.leave_out:
             if name not in CONTROLS:
                 raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
@@ -191,7 +197,8 @@ class Study:
 
     def repeats_matter(self, data: ImageSet) -> Any:
         """What the folds depend on besides the seed."""
-        return [regime_of(data), dict(self.cut or {}), *([self.labels_from] if self.labels_from else [])]
+        total = ["total"] if self.unit == "total" else []
+        return [regime_of(data), dict(self.cut or {}), *([self.labels_from] if self.labels_from else []), *total]
 
     def claim(self, folder: Path, fingerprint: str, resume: bool) -> None:
         """Take a new or own folder; a folder with other content, or of another data set, is refused."""

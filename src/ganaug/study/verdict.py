@@ -72,13 +72,14 @@ class Verdict:
     margin: float
     alpha: float
 
-    def sentence(self) -> str:
-        """The verdict in one plain sentence, effects in points (hundredths of the score)."""
-        return f"{self._claim()}: {_points(self.effect)} points ({self._evidence()}).{self._advice()}"
+    def sentence(self, of: str = "class") -> str:
+        """The verdict in one plain sentence, effects in points (hundredths of the score); `of`: what sizes count in."""
+        return f"{self._claim(of)}: {_points(self.effect)} points ({self._evidence()}).{self._advice()}"
 
-    def _claim(self) -> str:
+    def _claim(self, of: str) -> str:
         said = {"no material difference": "makes no material difference", "inconclusive": "is inconclusive"}
-        size = "" if self.shots is None else f" with {self.shots} training images a class"
+        each = f" {'an' if of[0] in 'aeiou' else 'a'} {of}" if of else ""
+        size = "" if self.shots is None else f" with {self.shots} training images{each}"
         return f"{self.arm} {said.get(self.verdict, self.verdict)} against {self.against}{size}"
 
     def _evidence(self) -> str:

@@ -124,7 +124,8 @@ def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cel
         return []
     judged = verdicts(asked, margin=study.margin, alpha=study.alpha, regime=regime_of(data))
     return [
-        as_json(v, c, failures(table, c), study.seed, shots_of(study, data)) | {"further": further(study, data, table, c)}
+        as_json(v, c, failures(table, c), study.seed, shots_of(study, data))
+        | {"further": further(study, data, table, c)}
         for v, c in zip(judged, asked, strict=True)
     ]
 

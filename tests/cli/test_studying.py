@@ -21,7 +21,7 @@ RESULTS = {
 }
 
 EVERYTHING = """
-study photos --arm cutout --arm rules+acgan --shots 5 --shots 10 --repeats 3 --workers 2 --backend ray
+study photos --arm cutout --arm rules+acgan --shots 5 --shots 10 --unit total --repeats 3 --workers 2 --backend ray
 --length 20 --generator-steps 30 --margin 0.02 --cut a=b=3 --unlabelled pool --without duplicate
 --export-folds folds --resume --size 8 --fit pad --tiles 16 --seed 4 -o out
 """
@@ -57,7 +57,7 @@ def test_study_passes_every_option_on(calls, ganaug_cli):
     assert options == {
         "arms": ["cutout", "rules+acgan"], "shots": [5, 10], "repeats": 3, "workers": 2, "backend": "ray", "seed": 4,
         "steps": 20, "generator_steps": 30, "margin": 0.02, "cut": {"a=b": 3}, "leave_out": ["duplicate"],
-        "task": "classification", "offer_rest": False,
+        "task": "classification", "offer_rest": False, "unit": "total",
     }  # fmt: skip
     data = ("photos", {"size": 8, "fit": "pad", "unlabelled": "pool", "tiles": 16})
     assert exported == ("export", data, Path("folds"))

@@ -153,6 +153,14 @@ def test_a_fill_value_fills_every_band() -> None:
     assert ((made == made[..., :1]).all(-1)).all()
 
 
+def test_nothing_in_nothing_out() -> None:
+    batch, pipe = images(3), Pipeline(FULL)
+    made = pipe(image=batch[:0], mask=batch[:0, ..., 0], index=[])
+    assert made["image"].shape == (0, 28, 28, 3) and len(made["mask"]) == 0
+    none = pipe(image=batch, boxes=np.zeros((3, 0, 4)), keypoints=np.zeros((3, 0, 2)), index=[1, 2, 3])
+    assert none["boxes"].shape == (3, 0, 4) and none["keypoints"].shape == (3, 0, 2)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------
 
 
@@ -170,6 +178,8 @@ def test_a_fill_value_fills_every_band() -> None:
         ("__import__('os').system('x')", "is no operation"),
         ("rotate(", "can't be read"),
         ("noise(0.1), nois", "did you mean noise"),
+        ("crop(3.5)", "crop: height must be a whole number from 1 to 16384, found 3.5"),
+        ("randaugment(1.5)", "ops must be a whole number"),
     ],
 )
 def test_a_pipeline_that_makes_no_sense_is_refused(text: str, said: str) -> None:
@@ -197,6 +207,10 @@ def test_bad_images_and_targets_are_refused() -> None:
         pipe(image=images(), index=[1, 2, 3])
     with pytest.raises(InputError, match="mask holds 3 entries for 20 images"):
         pipe(image=images(), mask=np.zeros((3, 32, 32)), index=np.arange(20))
+    with pytest.raises(InputError, match=r"must be a batch .* or a list of images, found int"):
+        pipe(image=5, index=[0])
+    with pytest.raises(InputError, match="gain has factors for 20 bands, found 25: give bands=25"):
+        Pipeline("gain")(image=images(channels=25), index=np.arange(20))
     with pytest.raises(InputError, match="fill must be reflect, edge or a value"):
         Pipeline("rotate", fill="wrap")
 

@@ -9,7 +9,6 @@ channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,19 +44,19 @@ WIDE = Strongest(shear=0.99, shift=32, move=Slide(), degrees=135, enhance=0.99, 
 def members(level: Column, sign: Column, most: Strongest) -> list[tuple[Operation, Drawn]]:
     """The operations with what each would do at every image's level and sign; the identity is not among them."""
     share, none = level / TOP * sign, np.zeros(len(level))
-    one: Callable[..., dict] = lambda amount: {"factor": 1 + share * amount}  # noqa: E731
+    enhanced = {"factor": 1 + share * most.enhance}
     return [
         (Shear(), {"across": share * most.shear, "down": none}),
         (Shear(), {"across": none, "down": share * most.shear}),
         (most.move, {"across": share * most.shift, "down": none}),
         (most.move, {"across": none, "down": share * most.shift}),
         (Rotate(), {"degrees": share * most.degrees}),
-        (Brightness(), one(most.enhance)),
-        (Contrast(), one(most.enhance)),
-        (Saturation(), one(most.enhance)),
+        (Brightness(), enhanced),
+        (Contrast(), enhanced),
+        (Saturation(), enhanced),
         (Posterize(), {"bits": 8 - np.rint(level / TOP * most.bits)}),
         (Solarize(), {"threshold": 255 * (1 - level / TOP)}),
-        (Sharpen(), one(most.enhance)),
+        (Sharpen(), enhanced),
         (AutoContrast(), {}),
         (Equalize(), {}),
     ]

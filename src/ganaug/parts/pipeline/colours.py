@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from ganaug.data.errors import InputError
 from ganaug.parts.ops.photometric import LUMA
-from ganaug.parts.pipeline.operation import Act, Colour, Curve, Drawn, Uniforms, around, refuse_colour
+from ganaug.parts.pipeline.operation import Act, Colour, Curve, Drawn, Uniforms, around
 
 Values = Float[np.ndarray, "n m"]
 GREY = np.array(LUMA)
@@ -31,6 +32,18 @@ def scaled(gain: Any, offset: Any, pull: Any, factor: Float[np.ndarray, " n"]) -
 def mixed(gain: Any, offset: Any, pull: Any, matrix: Float[np.ndarray, "n c c"]) -> tuple[Any, Any, Any]:
     """All so far, followed by a matrix an image."""
     return matrix @ gain, (matrix @ offset[:, :, None])[:, :, 0], matrix @ pull
+
+
+class ColourOfLight(Colour):
+    """A colour that mixes red, green and blue; InputError for other bands."""
+
+    def acts(self, on: np.ndarray, drawn: Drawn, channels: int) -> list[Act]:
+        if channels != 3:
+            raise InputError(
+                f"{self.name} needs images of 3 channels (red, green, blue), found {channels}: use gain, which acts on "
+                "each band, or leave it out."
+            )
+        return super().acts(on, drawn, channels)
 
 
 # --- colours ----------------------------------------------------------------------------------------------------
@@ -73,7 +86,7 @@ class Contrast(Colour):
 
 
 @dataclass(frozen=True)
-class Saturation(Colour):
+class Saturation(ColourOfLight):
     """Multiply the distance from each pixel's own grey by 1 - amount .. 1 + amount; red, green and blue only."""
 
     amount: float = 0.2
@@ -84,17 +97,13 @@ class Saturation(Colour):
     def drawn(self, u: Uniforms) -> Drawn:
         return {"factor": 1 + around(u[:, 0], self.amount)}
 
-    def acts(self, on: np.ndarray, drawn: Drawn, channels: int) -> list[Act]:
-        refuse_colour(self, channels, "gain")
-        return [Act(self, on, drawn)]
-
     def after(self, gain: Any, offset: Any, pull: Any, drawn: Drawn) -> tuple[Any, Any, Any]:
         factor = drawn["factor"][:, None, None]
         return mixed(gain, offset, pull, factor * np.eye(3) + (1 - factor) * np.tile(GREY, (3, 1)))
 
 
 @dataclass(frozen=True)
-class Hue(Colour):
+class Hue(ColourOfLight):
     """Turn the hue by up to `share` of the circle either way, at constant brightness; red, green and blue only."""
 
     share: float = 0.05
@@ -104,10 +113,6 @@ class Hue(Colour):
 
     def drawn(self, u: Uniforms) -> Drawn:
         return {"turn": around(u[:, 0], self.share)}
-
-    def acts(self, on: np.ndarray, drawn: Drawn, channels: int) -> list[Act]:
-        refuse_colour(self, channels, "gain")
-        return [Act(self, on, drawn)]
 
     def after(self, gain: Any, offset: Any, pull: Any, drawn: Drawn) -> tuple[Any, Any, Any]:
         cos, sin = np.cos(2 * np.pi * drawn["turn"]), np.sin(2 * np.pi * drawn["turn"])
@@ -119,15 +124,11 @@ class Hue(Colour):
 
 
 @dataclass(frozen=True)
-class Grey(Colour):
+class Grey(ColourOfLight):
     """Replace red, green and blue by their grey."""
 
     p: float = 0.1
     name: ClassVar = "grey"
-
-    def acts(self, on: np.ndarray, drawn: Drawn, channels: int) -> list[Act]:
-        refuse_colour(self, channels, "gain")
-        return [Act(self, on, drawn)]
 
     def after(self, gain: Any, offset: Any, pull: Any, drawn: Drawn) -> tuple[Any, Any, Any]:
         return mixed(gain, offset, pull, np.broadcast_to(np.tile(GREY, (3, 1)), gain.shape))
@@ -135,7 +136,7 @@ class Grey(Colour):
 
 @dataclass(frozen=True)
 class Gain(Colour):
-    """Multiply every band by its own factor, uniform in 1 - amount .. 1 + amount: for any bands."""
+    """Multiply every band by its own factor, uniform in 1 - amount .. 1 + amount: for any bands, up to `bands`."""
 
     amount: float = 0.1
     bands: int = 20
@@ -148,6 +149,11 @@ class Gain(Colour):
 
     def drawn(self, u: Uniforms) -> Drawn:
         return {"factors": 1 + around(u, self.amount)}
+
+    def acts(self, on: np.ndarray, drawn: Drawn, channels: int) -> list[Act]:
+        if channels > self.bands:
+            raise InputError(f"gain has factors for {self.bands} bands, found {channels}: give bands={channels}.")
+        return super().acts(on, drawn, channels)
 
     def after(self, gain: Any, offset: Any, pull: Any, drawn: Drawn) -> tuple[Any, Any, Any]:
         factors = drawn["factors"][:, : gain.shape[-1]]

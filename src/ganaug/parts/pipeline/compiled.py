@@ -107,7 +107,7 @@ class Geometry:
     def points(self, points: Float[np.ndarray, "... 2"], i: int) -> Float[np.ndarray, "... 2"]:
         """Points (x, y) of image i, in pixels with the first pixel's centre at 0, after the move."""
         ahead = points @ self.forward[i, :2, :2].T + self.forward[i, :2, 2]
-        if self.field is None:
+        if self.field is None or not ahead.size:
             return ahead
         found = ahead
         for _ in range(12):  # the field is gentle, so this fixed point is reached quickly
@@ -333,4 +333,4 @@ def true_positions(on: Bool[np.ndarray, "n k"]) -> list[list[int]]:
     """For each row, which of its entries are true."""
     rows, found = np.nonzero(on)
     ends, listed = np.searchsorted(rows, np.arange(1, len(on) + 1)).tolist(), found.tolist()
-    return [listed[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [listed[start:end] for start, end in zip([0, *ends], ends, strict=False)]

@@ -8,6 +8,7 @@ part of a table of grey levels, and an `Each` acts on one image at a time, betwe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ class Operation:
     """A named operation; `p` is the probability with which it acts on an image.
 
     `LIMITS` gives the least and the largest legal value of its parameters, `uniforms` how many random numbers an
-    image needs. Raises InputError for a value that is no number or outside the limits.
+    image needs. Raises InputError for a value that is no (whole) number or outside the limits.
     """
 
     name: ClassVar[str] = ""
@@ -36,12 +37,14 @@ class Operation:
     p: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        whole = {f.name for f in fields(self) if str(f.type).startswith("int")}
         for name, (low, high) in {"p": (0, 1), **self.LIMITS}.items():
-            value = getattr(self, name)
+            value, known = getattr(self, name), (int,) if name in whole else (int, float)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                raise InputError(f"{self.name}: {name} must be a number from {low:g} to {high:g}, found {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, known) or not low <= value <= high:
+                kind = "a whole number" if name in whole else "a number"
+                raise InputError(f"{self.name}: {name} must be {kind} from {low:g} to {high:g}, found {value!r}.")
 
     @property
     def columns(self) -> int:
@@ -75,63 +78,54 @@ def around(u: Float[np.ndarray, " n"], most: float) -> Float[np.ndarray, " n"]:
     return (2 * u - 1) * most
 
 
-def refuse_colour(operation: Operation, channels: int, instead: str) -> None:
-    """InputError when an operation that needs red, green and blue meets other images."""
-    if channels != 3:
-        raise InputError(
-            f"{operation.name} needs images of 3 channels (red, green, blue), found {channels}: use {instead}, "
-            "which acts on each band, or leave it out."
-        )
-
-
-class Move(Operation):
+class Move(Operation, ABC):
     """Moves every point by a matrix. Coordinates have their origin in the image's centre; y points down."""
 
     permutes: ClassVar[bool] = False  # every pixel lands on a pixel's place, so nothing has to be resampled
 
+    @abstractmethod
     def matrix(self, drawn: Drawn, height: int, width: int) -> Float[np.ndarray, "n 3 3"]:
         """From where a point is, in pixels from the centre, to where it goes."""
-        raise NotImplementedError
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the result; InputError where the image is too small."""
         return height, width
 
 
-class Warp(Operation):
+class Warp(Operation, ABC):
     """Moves points by a smooth field, after the matrices of its run."""
 
+    @abstractmethod
     def field(self, drawn: Drawn, height: int, width: int) -> Float[np.ndarray, "n k k 2"]:
         """Displacements (x, y) in pixels at k x k places spread evenly over the image; zero where it does not act."""
-        raise NotImplementedError
 
 
-class Colour(Operation):
+class Colour(Operation, ABC):
     """Changes a pixel's value x [c] to gain x + offset + pull m, m being the mean of the image before its run."""
 
+    @abstractmethod
     def after(self, gain: Any, offset: Any, pull: Any, drawn: Drawn) -> tuple[Any, Any, Any]:
         """(gain [n, c, c], offset [n, c], pull [n, c, c]) of all so far followed by this one; values are in [0, 1]."""
-        raise NotImplementedError
 
 
-class Curve(Operation):
+class Curve(Operation, ABC):
     """Changes each value alone, by a curve."""
 
+    @abstractmethod
     def curve(self, values: Float[np.ndarray, "n m"], drawn: Drawn) -> Float[np.ndarray, "n m"]:
         """New values of [0, 1]; row i of `values` belongs to row i of `drawn`."""
-        raise NotImplementedError
 
 
-class Each(Operation):
+class Each(Operation, ABC):
     """Acts on one image at a time, in place, because it looks at the whole of it or at a place in it."""
 
     def rows(self, drawn: Drawn, height: int, width: int) -> list[dict[str, Any]]:
         """For each image of this size, the keyword arguments of `change`: what was drawn, as plain numbers."""
         return rows_of(drawn)
 
+    @abstractmethod
     def change(self, image: np.ndarray, top: float, **row: Any) -> None:
         """Change image [H, W] or [H, W, C] of values 0..top in place."""
-        raise NotImplementedError
 
 
 def rows_of(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -109,8 +109,7 @@ class Pipeline:
         return ", ".join(str(operation) for operation in self.operations)
 
     def __reduce__(self) -> tuple:
-        make = _Remade(fill=self.fill, seed=self.seed, threads=self.threads)
-        return make, (str(self),)
+        return partial(Pipeline, fill=self.fill, seed=self.seed, threads=self.threads), (str(self),)  # without caches
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -167,6 +166,8 @@ class Pipeline:
 
     def apply(self, draw: Draw, *, image: Any, **targets: Any) -> dict[str, Any]:
         """As a call on a batch or a list, with a draw made before; InputError unless it has one row an image."""
+        if not isinstance(image, (np.ndarray, Sequence)):
+            raise InputError(f"image must be a batch [N, H, W, C] or a list of images, found {type(image).__name__}.")
         if len(image) != len(draw):
             raise InputError(
                 f"image holds {len(image)} images, and {len(draw)} numbers or draws were given: give one each."
@@ -233,18 +234,6 @@ class Pipeline:
                 if out.get(name) is not None:
                     out[name] = move(geometry, out[name], i)
         return out
-
-
-@dataclass(frozen=True)
-class _Remade:
-    """Makes a pipeline anew in another process: caches stay behind."""
-
-    fill: str | float
-    seed: int
-    threads: int
-
-    def __call__(self, text: str) -> Pipeline:
-        return Pipeline(text, seed=self.seed, fill=self.fill, threads=self.threads)
 
 
 def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
@@ -338,7 +327,7 @@ def row(targets: Mapping[str, Any], i: int) -> dict[str, Any]:
 
 def joined(name: str, given: Any, moved: Sequence[Mapping[str, Any]]) -> Any:
     """A target of a batch: its moved rows as an array where they have one shape, or as it was given."""
-    if name not in POSITIONED or given is None:
+    if name not in POSITIONED or given is None or not moved:
         return given
     rows = [out[name] for out in moved]
     return np.stack(rows) if isinstance(given, np.ndarray) else rows

@@ -5,10 +5,11 @@
 
 One JSON line for features with clusters and one for features that are pure noise, where nothing can be skipped:
 processor seconds (the best round) and peak memory of ours, from a distance matrix and from features; seconds of the
-rivals, measured on `sample` queries and multiplied up; ratios of the ranking alone. The rivals are written here
-from the protocol: a stable sort of each row as it demands, numpy's default sort (which may order ties otherwise),
-and the default sort with precisions in a Python list, the form of much public evaluation code. Set
-OMP_NUM_THREADS=1.
+rivals, measured on `sample` queries and multiplied up; ratios of the ranking alone, and of the whole evaluation from
+features. The rivals are written here from the protocol: a stable sort of each row as it demands, numpy's default sort
+(which may order ties otherwise), and the default sort with precisions in a Python list, the form of much public
+evaluation code. From features the plain form takes the distances of one query at a time, by differences or by a
+product, before it sorts stably. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ def by_list(hits):
     return np.array([count / rank for rank, count in enumerate(hits.cumsum(), 1)])
 
 
+def by_differences(query, gallery):
+    return ((gallery - query) ** 2).sum(1)
+
+
+def by_product(query, gallery):
+    return 1 - gallery @ query
+
+
+def plain_from_features(distances, x, y, *labels):
+    """The plain ranking with the distances of one query at a time."""
+    return plain((distances(query, y) for query in x), *labels, by_array, "stable")
+
+
 def labels_like_market(queries: int, images: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Identities and cameras: 750 persons, 6 cameras, a fifth of the gallery junk, a seventh distractors."""
     junk, distractors = images * 3819 // 19732, images * 2798 // 19732
@@ -74,26 +88,36 @@ def peak_of(function: Callable[[], Any]) -> float:
 
 
 def figures(x: np.ndarray, y: np.ndarray, labels: tuple[np.ndarray, ...], sample: int, rounds: int) -> dict[str, Any]:
+    def seconds_of(function: Callable[[], Any]) -> float:
+        return timed(function, rounds, time.process_time)[0]
+
     matrix = np.concatenate([1 - part @ y.T for part in np.split(x, range(256, len(x), 256))])
-    seconds, found = timed(lambda: ranking_scores_from_distances(matrix, *labels), rounds, time.process_time)
-    whole, _ = timed(lambda: ranking_scores(x, y, *labels), rounds, time.process_time)
-    few = matrix[:sample], labels[0][:sample], labels[1], labels[2][:sample], labels[3]
+    ranking, whole = partial(ranking_scores_from_distances, matrix, *labels), partial(ranking_scores, x, y, *labels)
+    few = labels[0][:sample], labels[1], labels[2][:sample], labels[3]
     rivals = {
-        "stable sort": partial(plain, *few, by_array, "stable"),
-        "default sort": partial(plain, *few, by_array),
-        "default sort, precisions in a list": partial(plain, *few, by_list),
+        "stable sort": partial(plain, matrix[:sample], *few, by_array, "stable"),
+        "default sort": partial(plain, matrix[:sample], *few, by_array),
+        "default sort, precisions in a list": partial(plain, matrix[:sample], *few, by_list),
     }
-    measured = {name: timed(rival, rounds, time.process_time) for name, rival in rivals.items()}
-    extrapolated = {name: one[0] * len(x) / len(few[0]) for name, one in measured.items()}
+    from_features = {
+        "differences": partial(plain_from_features, by_differences, x[:sample], y, *few),
+        "product": partial(plain_from_features, by_product, x[:sample], y, *few),
+    }
+    seconds, seconds_whole = seconds_of(ranking), seconds_of(whole)
+    took, took_whole = (
+        {name: seconds_of(rival) * len(x) / sample for name, rival in some.items()} for some in (rivals, from_features)
+    )
     return {
         "ranking_seconds": round(seconds, 4),
-        "ranking_peak_mib": peak_of(lambda: ranking_scores_from_distances(matrix, *labels)),
-        "with_product_seconds": round(whole, 3),
-        "with_product_peak_mib": peak_of(lambda: ranking_scores(x, y, *labels)),
-        "rival_seconds_extrapolated": {name: round(one, 2) for name, one in extrapolated.items()},
-        "ratio_ranking_alone": {name: round(one / seconds, 1) for name, one in extrapolated.items()},
-        **values(found, ranking_scores_from_distances(*few)),
-        "rival_value_on_sample": measured["stable sort"][1],
+        "ranking_peak_mib": peak_of(ranking),
+        "with_product_seconds": round(seconds_whole, 3),
+        "with_product_peak_mib": peak_of(whole),
+        "rival_seconds_extrapolated": {name: round(one, 2) for name, one in {**took, **took_whole}.items()},
+        "ratio_ranking_alone": {name: round(one / seconds, 1) for name, one in took.items()},
+        "ratio_from_features": {name: round(one / seconds_whole, 1) for name, one in took_whole.items()},
+        **values(ranking(), ranking_scores_from_distances(matrix[:sample], *few)),
+        "rival_value_on_sample": rivals["stable sort"](),
+        "rival_value_from_features": {name: rival() for name, rival in from_features.items()},
     }
 
 

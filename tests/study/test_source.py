@@ -1,5 +1,7 @@
 """The source: what learners train on, whatever the arm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,10 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.splits import few_shot
 from ganaug.data.view import TrainView
-from ganaug.study.source import Generated, MixedSource
+from ganaug.study.arms import parse_arm, refuse_impossible_use
+from ganaug.study.cells import LearnerJob, labelled
+from ganaug.study.folds import fold
+from ganaug.study.source import Generated, MixedSource, surest
 
 
 def few(n=5):
@@ -108,3 +113,60 @@ def test_table_gives_one_weighted_row_a_class_of_a_soft_label():
     x, y, weight = source(real, labels="uniform", size=10).table(10)
     assert len(x) == 5 + 5 * 10
     assert weight.sum() == pytest.approx(10)
+
+
+def test_filter_keeps_the_surest_half_of_each_class():
+    made = few(5).select(np.arange(13)).but(label=np.repeat([0, 1, 2], [5, 5, 3]))
+    logits = torch.zeros(13, 10)
+    logits[torch.arange(13), torch.from_numpy(made.label)] = torch.tensor([1, 5, 2, 4, 3, 1, 1, 9, 1, 8, 6, 5, 7.0])
+    kept = surest(made, logits, 0.5)
+    np.testing.assert_array_equal(kept.image[:], made.image[[1, 3, 4, 5, 7, 9, 10, 12]])  # of equal ones the first
+    assert len(surest(made, logits, 0.01)) == 3  # never less than one
+    assert len(surest(made, logits, 1.0)) == 13
+
+
+def test_arm_that_keeps_half_trains_on_the_images_that_a_model_of_the_real_ones_knows():
+    real, made = few(5), few(20)
+    wrong = np.arange(len(made)) % 2 == 1
+    mixed_up = made.but(label=np.where(wrong, (made.label + 1) % 10, made.label))
+
+    class Knows:
+        """A learner that has learnt everything: it tells the classes of `made` by the image."""
+
+        batch_size = 8
+
+        def fit(self, source, budget, seed):
+            keys = {made.image[i].tobytes(): int(made.label[i]) for i in range(len(made))}
+            return lambda x: torch.stack([one_hot(keys[as_bytes(image)]) for image in x])
+
+    def as_bytes(image):
+        return ((image[0] + 1) / 2 * 255).round().byte()[..., None].numpy().tobytes()
+
+    def one_hot(k):
+        return 9.0 * torch.nn.functional.one_hot(torch.tensor(k), 10)
+
+    recipe = Recipe(system="duplicate", keep=0.5)
+    arm = parse_arm(recipe, real)
+    job = LearnerJob(arm, 5, 0, 10, {}, (), fold(digits(), 5, 0, repeats=1, seed=0))
+    kept = labelled(mixed_up, recipe, job, Knows(), real)
+    known = {made.image[i].tobytes() for i in np.flatnonzero(~wrong)}
+    share = np.mean([kept.image[i].tobytes() in known for i in range(len(kept))])
+    assert len(kept) == pytest.approx(100, abs=10) and share > 0.9
+    placebo = labelled(mixed_up, recipe, replace(job, arm=replace(arm, permuted=True)), Knows(), real)
+    assert sorted(placebo.label) == sorted(kept.label) and (placebo.label != kept.label).any()
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ({"keep": 0.0}, "keep of duplicate must lie in"),
+        ({"share": 1.5}, "share of duplicate must lie in"),
+        ({"ramp": 2.0}, "ramp of duplicate must lie in"),
+        ({"keep": 0.5, "labels": "uniform"}, "come without one"),
+    ],
+)
+def test_uses_that_can_not_be_are_refused(use, said):
+    real = few()
+    arm = parse_arm(Recipe(system="duplicate", **use), real)
+    with pytest.raises(InputError, match=said):
+        refuse_impossible_use(arm, real)

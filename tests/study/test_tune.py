@@ -17,7 +17,7 @@ from ganaug.core.card import Recipe
 from ganaug.core.protocols import Scores
 from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
-from ganaug.study import cells, generate, results, space, tune
+from ganaug.study import cells, generate, results, rounds, space, tune
 from ganaug.study.arms import stored_arm
 from ganaug.study.folds import fold, training_view
 from ganaug.study.tune import Tune
@@ -87,12 +87,12 @@ class Looking(Instant):
 def clock(monkeypatch):
     """A clock that stands still unless something moves it: `clock.now += seconds`."""
     moved = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(tune, "now", lambda: moved.now)
+    monkeypatch.setattr(rounds, "now", lambda: moved.now)
     monkeypatch.setattr(generate, "look_at", lambda *_: {})  # audits take long, and are not what is tested here
     monkeypatch.setattr(results, "leak_facts", lambda *_: {})
     monkeypatch.setattr(tune, "REPEATS", (3, 5))
-    rungs = [replace(rung, most=most) for rung, most in zip(tune.RUNGS, (2, 3, 4), strict=True)]
-    monkeypatch.setattr(tune, "RUNGS", rungs)
+    rungs = [replace(rung, most=most) for rung, most in zip(rounds.RUNGS, (2, 3, 4), strict=True)]
+    monkeypatch.setattr(rounds, "RUNGS", rungs)
     monkeypatch.setattr(space, "MOST", 9)  # two arms as they come, and every use of SMOTE that is one change away
     for module in (cells, generate):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: moved.now))
@@ -142,7 +142,7 @@ def test_better_recipe_is_found_and_confirmed(tmp_path, clock):
 def test_placebo_apart_a_winner_is_recommended(tmp_path, clock, monkeypatch):
     monkeypatch.setattr(tune, "FEWER", (("placebo",),))
     found = search(task=Instant(0.1, "smote")).run(digits(), tmp_path / "out").results
-    assert found["sentence"].endswith("Use rules+smote (share 0.25, labels hard, ramp 0.0).")
+    assert found["sentence"].endswith("Use rules+smote (share 0.25, labels hard, ramp 0.0, keep 1.0).")
 
 
 def test_search_among_equals_says_so(tmp_path, clock):
@@ -153,7 +153,7 @@ def test_search_among_equals_says_so(tmp_path, clock):
 
 def test_luck_in_the_search_is_not_taken_for_help(tmp_path, clock):
     found = [search(task=Noisy(), seed=seed).run(digits(), tmp_path / f"{seed}").results for seed in range(3)]
-    first = [tune.ranked(r["trials"], r["members"])[0]["difference"] for r in (run["rungs"][0] for run in found)]
+    first = [rounds.ranked(r["trials"], r["members"])[0]["difference"] for r in (run["rungs"][0] for run in found)]
     last = [run["ranking"][0]["difference"] for run in found]
     assert np.mean(first) > max(np.mean(last), 0)  # the luckiest looks good where it was chosen, and on no other folds
     assert sum(run["verdict"]["verdict"] == "helps" for run in found) <= 1
@@ -299,13 +299,13 @@ def test_mistakes_are_one_sentence_and_write_nothing(changes, words, tmp_path):
 
 
 def test_collapsed_generator_counts_as_the_rules_and_is_no_winner(tmp_path, clock, monkeypatch):
-    real = tune.run_generator
+    real = rounds.run_generator
 
     def collapsing(data, job, cache):
         facts = real(data, job, cache)
         return {**facts, "status": "collapsed"} if job.name == "smote" else facts
 
-    monkeypatch.setattr(tune, "run_generator", collapsing)
+    monkeypatch.setattr(rounds, "run_generator", collapsing)
     found = search(arms=["rules+smote", "rules+adasyn"]).run(digits(), tmp_path / "out")
     smote = [t for t in trials(found) if "smote" in t["candidate"]]
     assert smote and all((t["status"], t["difference"]) == ("collapsed", 0.0) for t in smote)
@@ -330,6 +330,7 @@ def test_space_holds_transforms_and_every_use_of_a_generator():
     assert {r.share for r, _ in used} == {0.1, 0.25, 0.5}
     assert {r.labels for r, _ in used} == set(space.USES["labels"])
     assert {r.ramp for r, _ in used} == {0.0, 0.5}
+    assert {(r.labels, r.keep) for r, _ in used if r.keep < 1} == {("hard", 0.5), ("smoothed", 0.5)}
     assert {steps for _, steps in used} == {500, 1000, 2000}
 
 

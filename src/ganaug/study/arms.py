@@ -150,6 +150,23 @@ def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Reci
     return Arm(name, "rules", "+".join(kept) or "none", transforms)
 
 
+def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
+    """InputError when a recipe's share, ramp or filter can't be followed."""
+    for name, recipe in arm.recipes:
+        shares = {"share": 0.5 if recipe.share is None else recipe.share, "keep": recipe.keep}
+        for field, value in shares.items():
+            if not 0 < value <= 1:
+                raise InputError(f"arm '{arm.name}': {field} of {name} must lie in (0, 1], found {value}.")
+        if not 0 <= recipe.ramp <= 1:
+            raise InputError(f"arm '{arm.name}': ramp of {name} must lie in [0, 1], found {recipe.ramp}.")
+        known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
+        if recipe.keep < 1 and not known:
+            raise InputError(
+                f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {name} come "
+                "without one: leave it at 1."
+            )
+
+
 def refuse_without_masks(arm: Arm, data: ImageSet) -> None:
     """InputError when masks are learnt and a part of the arm would lose them."""
     if not learns_masks(data):

@@ -28,7 +28,7 @@ from ganaug.study.arms import RULES, Arm
 from ganaug.study.cache import Cache
 from ganaug.study.folds import Fold, training_view
 from ganaug.study.generate import kept_system, stored_images
-from ganaug.study.source import Generated, source_for, taught
+from ganaug.study.source import Generated, logits_of, source_for, surest, taught
 from ganaug.tasks.few_shot import OWN
 
 GRID = 6  # test images whose structures and appearances a joint arm's picture combines
@@ -134,14 +134,18 @@ def look(learner: Learner, model: Any, test: ImageSet, job: LearnerJob, cache: C
 
 
 def labelled(made: ImageSet, recipe: Recipe, job: LearnerJob, learner: Learner, view: TrainView) -> ImageSet:
-    """Generated images as the arm labels them: permuted for a placebo, by a teacher of the real images where asked."""
-    if job.arm.permuted:
-        return permuted(made, job.fold.seed)
+    """Generated images as the arm uses and labels them.
+
+    A teacher of the real images labels and filters them where asked; a placebo's labels are permuted at last.
+    """
     policy = label_policy(recipe.labels)
-    if policy.asks != "teacher":
-        return made
-    alone = source_for(learner, view, [], [], job.steps, job.fold.seed)
-    return taught(made, policy, learner.fit(alone, Budget(job.steps), job.fold.seed), len(view.classes))
+    asked = policy.asks == "teacher" and not job.arm.permuted
+    if asked or recipe.keep < 1:
+        alone = source_for(learner, view, [], [], job.steps, job.fold.seed)
+        logits = logits_of(made, learner.fit(alone, Budget(job.steps), job.fold.seed))
+        made = taught(made, policy, logits, len(view.classes)) if asked else made
+        made = surest(made, logits, recipe.keep) if recipe.keep < 1 else made
+    return permuted(made, job.fold.seed) if job.arm.permuted else made
 
 
 def joint(

@@ -158,14 +158,31 @@ def source_for(
     )
 
 
-def taught(made: ImageSet, policy: LabelPolicy, model: nn.Module, classes: int) -> ImageSet:
-    """The images with the soft labels that a policy makes of a teacher's logits."""
+def logits_of(made: ImageSet, model: nn.Module) -> Float[Tensor, "n k"]:
+    """What a teacher says of images."""
     found = []
     with torch.no_grad(), on_device() as device:
         for first in range(0, len(made), 256):
-            batch = made.batch(np.arange(first, min(first + 256, len(made))))
-            assert batch.image is not None
-            logits = model(batch.image.to(device))
-            logits = logits if logits.ndim == 2 else logits.mean(1)  # a head for each part of the image
-            found.append(policy.target(batch, classes, logits.cpu()))
+            image = made.batch(np.arange(first, min(first + 256, len(made)))).image
+            assert image is not None
+            logits = model(image.to(device))
+            found.append((logits if logits.ndim == 2 else logits.mean(1)).cpu())  # a head for each part of the image
+    return torch.cat(found)
+
+
+def taught(made: ImageSet, policy: LabelPolicy, logits: Float[Tensor, "n k"], classes: int) -> ImageSet:
+    """The images with the soft labels that a policy makes of a teacher's logits."""
+    parts = torch.arange(len(made)).split(256)
+    found = [policy.target(made.batch(rows), classes, logits[rows]) for rows in parts]
     return made.but(soft_label=torch.cat(found).numpy())
+
+
+def surest(made: ImageSet, logits: Float[Tensor, "n k"], keep: float) -> ImageSet:
+    """Of the images of each class the share `keep`, at least one, to which a teacher gives that class most surely."""
+    assert made.label is not None
+    sure = logits.log_softmax(1).numpy()[np.arange(len(made)), made.label]
+    order = np.lexsort((-sure, made.label))
+    counts = np.bincount(made.label)
+    place = np.empty(len(made), np.int64)  # within the class, 0 is the surest
+    place[order] = np.arange(len(made)) - np.repeat(counts.cumsum() - counts, counts)
+    return made.select(np.flatnonzero(place < np.ceil(keep * counts)[made.label]))

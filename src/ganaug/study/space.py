@@ -14,6 +14,7 @@ from ganaug.core.card import Recipe
 from ganaug.core.catalogue import entry
 from ganaug.core.requirements import missing
 from ganaug.data.image_set import ImageSet
+from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import Arm, entry_of, parse_arm, plain_arm, suiting
 from ganaug.study.folds import learns_masks
 from ganaug.study.generate import DEFAULT_STEPS, system_of
@@ -22,6 +23,7 @@ USES: dict[str, tuple] = {  # fields of a Recipe, and the values that are tried 
     "share": (0.1, 0.25, 0.5),
     "labels": ("hard", "smoothed", "teacher", "pseudo_label", "uniform"),
     "ramp": (0.0, 0.5),
+    "keep": (1.0, 0.5),
 }
 STEPS = (DEFAULT_STEPS // 2, DEFAULT_STEPS, 2 * DEFAULT_STEPS)  # of a generator
 ALONE = ("randaugment", "trivialaugment")  # made to be used instead of the rules
@@ -38,8 +40,8 @@ class Candidate:
 
     @property
     def taught(self) -> bool:
-        """Whether a teacher has to be trained for its labels."""
-        return any(recipe.labels in ("teacher", "rank_static") for _, recipe in self.arm.recipes)
+        """Whether a teacher has to be trained for its labels or filter."""
+        return any(recipe.labels in ("teacher", "rank_static") or recipe.keep < 1 for _, recipe in self.arm.recipes)
 
 
 def task_of(data: ImageSet) -> str:
@@ -91,17 +93,19 @@ def as_it_comes(arm: Arm) -> Candidate:
 
 
 def other_uses(first: Candidate) -> list[tuple[int, Candidate]]:
-    """Other shares, label policies, schedules and training lengths for the generators of a candidate.
+    """Other shares, label policies, schedules, filters and training lengths for the generators of a candidate.
 
     Each with the number of things that it changes.
     """
     if not first.arm.recipes:
         return []
-    uses = {name: values for name, values in USES.items() if name != "labels" or relabels(first.arm)}
+    uses = USES if relabels(first.arm) else {name: USES[name] for name in ("share", "ramp")}
     steps = (None,) if first.steps is None else STEPS
     found = []
     for *values, length in product(*uses.values(), steps):
         changed = dict(zip(uses, values, strict=True))
+        if changed.get("keep", 1) < 1 and not label_policy(changed["labels"]).needs_label:
+            continue  # nothing to hold the images against
         arm = replace(first.arm, recipes=tuple((n, replace(r, **changed)) for n, r in first.arm.recipes))
         new = sum(getattr(r, name) != value for _, r in first.arm.recipes for name, value in changed.items())
         new += length != first.steps
@@ -122,7 +126,7 @@ def made_of_others(recipe: Recipe) -> bool:
 
 
 def words(changed: Mapping[str, Any], steps: int | None) -> str:
-    """A use in words: `share 0.25, labels teacher, ramp 0.5, 500 steps`."""
+    """A use in words: `share 0.25, labels hard, ramp 0.5, keep 0.5, 500 steps`."""
     said = [f"{name} {value}" for name, value in changed.items()]
     return ", ".join(said if steps is None else [*said, f"{steps} steps"])
 

@@ -24,7 +24,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.write import write
 from ganaug.study import results, saturate
 from ganaug.study.adaptation import ORACLE, oracle_fold, refuse_unscorable
-from ganaug.study.arms import Arm, choose, parse_arm, refuse_without_masks, with_controls
+from ganaug.study.arms import Arm, choose, parse_arm, refuse_impossible_use, refuse_without_masks, with_controls
 from ganaug.study.cache import Cache
 from ganaug.study.cells import LearnerJob, as_baseline, run_learner
 from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
@@ -132,6 +132,7 @@ class Study:
             arms.append(ORACLE)
         for arm in arms:
             refuse_without_masks(arm, data)
+            refuse_impossible_use(arm, first)
             systems = [system_of(recipe) for _, recipe in arm.recipes if recipe.system != "folder"]
             systems += [make(arm.joint, preset="small")] if arm.joint else []
             for problem in (said for system in systems for said in missing(system, first)):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,13 +25,14 @@ from ganaug.core.run_folder import read_json, write_json
 from ganaug.core.seeding import derive
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
-from ganaug.study import saturate
+from ganaug.study import rounds, saturate
 from ganaug.study.arms import Arm, stored_arm, with_controls
 from ganaug.study.cache import Cache
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.folds import Fold, fold, regime_of, training_view
-from ganaug.study.generate import GeneratorJob, run_generator, system_of
+from ganaug.study.generate import GeneratorJob, system_of
 from ganaug.study.parallel import run_all
+from ganaug.study.rounds import Pace, Rung, Unit, made_by, ranked, run_unit, trials_of
 from ganaug.study.space import Candidate, as_plain, candidates, task_of
 from ganaug.study.study import Study, StudyLog
 
@@ -43,25 +43,9 @@ CAUTION = 1.25  # what is still to come counts so much more than what was measur
 LEAST_REPEATS, REPEATS = 3, (3, 5, 7, 10)  # of the confirmation, as far as the time allows
 LEAST_UPDATES = 400
 PACE_UPDATES = (20, 80)
-STEP_GUESS = 0.06  # seconds a generator step at 28 px, until one was measured
 QUALITY_UPDATES = 600  # a study's look at the first images
 FEWER = ((), ("duplicate",), ("none", "duplicate"), ("none", "duplicate", "placebo"))  # controls that short times drop
 CHECKS = ((3, 3200), (3, 1600), (3, 800), (1, 800))  # inner folds and longest training of the baseline check
-
-now = time.time  # wall time: workers compare it too
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One round: shares of the generator's steps and of the learner's length, and the number of inner folds."""
-
-    generator: float
-    learner: float
-    least: int
-    most: int
-
-
-RUNGS = (Rung(0.25, 0.5, 1, 2), Rung(0.5, 1.0, 2, 4), Rung(1.0, 1.0, 3, 8))
 
 
 @dataclass(frozen=True)
@@ -108,7 +92,7 @@ class Tune:
 
         `resume` goes on with a stopped search: nothing finished is done again, and the time it took counts.
         """
-        begun = now()
+        begun = rounds.now()
         if not self.minutes > 0:
             raise InputError(f"minutes must be above 0, found {self.minutes:g}.")
         data = with_test_fold(self.study().prepared(data), self.seed)
@@ -168,81 +152,6 @@ def inner_fold(data: ImageSet, rows: np.ndarray, shots: int | None, seed: int, i
     return replace(inner, **parts)
 
 
-# --- what a worker does -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What one worker does in a row: images, then every learner that uses them; each with the seconds it should take.
-
-    Nothing is started that would end after `until`.
-    """
-
-    fold: int
-    makers: tuple[tuple[GeneratorJob, float], ...]
-    learners: tuple[tuple[str, LearnerJob, float], ...]
-    until: float
-
-    @property
-    def seconds(self) -> float:
-        return sum(s for _, s in self.makers) + sum(s for *_, s in self.learners)
-
-
-def run_unit(data: ImageSet, unit: Unit, learner: Learner, cache: Cache) -> tuple[list[dict], dict[str, dict]]:
-    """(facts of the generators, facts of each learner by name); what came too late, or was not possible, is missing."""
-    made: list[dict] = []
-    for maker, seconds in unit.makers:
-        if not in_time(cache, "generator", maker, seconds, unit.until):
-            return made, {}
-        made.append(run_generator(data, maker, cache))
-    scored = {}
-    if all(facts["status"] == "ok" for facts in made):
-        for name, job, seconds in unit.learners:
-            if in_time(cache, "learner", job, seconds, unit.until):
-                scored[name] = run_learner(data, job, learner, cache)
-    return made, scored
-
-
-def in_time(cache: Cache, kind: str, job: Any, seconds: float, until: float) -> bool:
-    """Whether a job is stored already, or would end in time if it were started now."""
-    return cache.get(cache.key(kind, job.describe())) is not None or now() + seconds <= until
-
-
-# --- time -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Pace:
-    """Seconds an update of the learner, of each candidate, and a step of each generator (or once, without steps)."""
-
-    update: float
-    pixels: int
-    learners: dict[str, float] = field(default_factory=dict)
-    makers: dict[str, float] = field(default_factory=dict)
-
-    def learner(self, c: Candidate, updates: int) -> float:
-        """Seconds of one training with a candidate."""
-        return updates * self.learners.get(c.name, self.update * (2 if c.taught else 1))
-
-    def maker(self, c: Candidate, share: float = 1.0) -> float:
-        """Seconds that the images of a candidate take on one fold."""
-        steps = 1 if c.steps is None else c.steps * share
-        guess = STEP_GUESS * max(self.pixels / 28**2, 1) if c.steps else 1.0
-        return sum(steps * self.makers.get(made_by(recipe), guess) for _, recipe in c.arm.recipes)
-
-    def learn(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Take over what trials took; the latest counts."""
-        for t in trials:
-            if t["seconds"]:
-                self.learners[t["candidate"]] = t["seconds"] / t["updates"]
-            self.makers |= {maker: seconds for maker, seconds in t["makers"].items() if seconds}
-
-
-def made_by(recipe: Any) -> str:
-    """What makes a recipe's images."""
-    return f"{recipe.system} {dict(recipe.params)!r}"
-
-
 # --- the search -------------------------------------------------------------------------------------------------
 
 
@@ -280,19 +189,19 @@ class Search:
 
     def left(self, share: float = END_SHARE) -> float:
         """Seconds until this share of the time is over."""
-        return self.begun + share * 60 * self.tune.minutes - now()
+        return self.begun + share * 60 * self.tune.minutes - rounds.now()
 
     def note(self) -> None:
         """Write down what is known, and the time it took."""
         write_json(self.folder / "tune.json", self.notes)
-        write_json(self.folder / "clock.json", {"spent": now() - self.begun})
-        self.noted = now()
+        write_json(self.folder / "clock.json", {"spent": rounds.now() - self.begun})
+        self.noted = rounds.now()
 
     def told(self, what: str) -> StudyLog:
         """A log callback that keeps the clock, and passes on the time left for everything."""
 
         def log(done: int, total: int, _: str, __: float) -> None:
-            if now() - self.noted > 1:
+            if rounds.now() - self.noted > 1:
                 self.note()
             if self.log is not None:
                 self.log(done, total, what, max(self.left(1.0), 0.0))
@@ -317,10 +226,10 @@ class Search:
         self.prepare(fold)
         known: dict[str, Candidate] = {c.name: c for c in tried}
         ranking: list[dict] = []
-        for k in range(len(RUNGS)):
+        for k in range(len(rounds.RUNGS)):
             found = ranked(self.rung(k, list(known.values())), list(known))
             ranking = found or ranking
-            if not found or len(found) == 1 or k == len(RUNGS) - 1:
+            if not found or len(found) == 1 or k == len(rounds.RUNGS) - 1:
                 break
             known = {row["candidate"]: known[row["candidate"]] for row in found[: max(math.ceil(len(found) / 3), 2)]}
         if not ranking:
@@ -364,7 +273,7 @@ class Search:
     def refuse_short(self, each: float) -> None:
         """InputError when the shortest check, search and confirmation take longer than the time."""
         least = each * LEAST_UPDATES * (5.5 + 6 + 2 * LEAST_REPEATS)
-        needed = (least / self.workers * CAUTION + (now() - self.begun)) / 60
+        needed = (least / self.workers * CAUTION + (rounds.now() - self.begun)) / 60
         if needed > self.tune.minutes:
             raise InputError(
                 f"--minutes {self.tune.minutes:g} is too short for this set: checking the baseline, trying a few "
@@ -394,16 +303,16 @@ class Search:
         """The trials of one round; a finished round is read, a stopped one goes on as it was planned."""
         if k == len(self.notes["rungs"]):
             able, whole = [c for c in members if self.fits(c)], self.left(SEARCH_SHARE)
-            members, folds = self.planned(RUNGS[k], able, whole / (len(RUNGS) - k))
+            members, folds = self.planned(rounds.RUNGS[k], able, whole / (len(rounds.RUNGS) - k))
             if not folds:  # then this is the last round
-                members, folds = self.planned(RUNGS[k], able, whole)
+                members, folds = self.planned(rounds.RUNGS[k], able, whole)
             self.notes["rungs"].append({"members": [c.name for c in members], "folds": folds, "trials": None})
             self.note()
         at = self.notes["rungs"][k]
         if at["trials"] is None:
             chosen = [c for c in members if c.name in at["members"]]
-            units = self.units(k, chosen, at["folds"], now() + max(self.left(SEARCH_SHARE), 0))
-            done = self.run(run_unit, units, f"round {k + 1} of {len(RUNGS)}, {len(chosen)} candidates")
+            units = self.units(k, chosen, at["folds"], rounds.now() + max(self.left(SEARCH_SHARE), 0))
+            done = self.run(run_unit, units, f"round {k + 1} of {len(rounds.RUNGS)}, {len(chosen)} candidates")
             at["trials"] = trials = trials_of(k, units, done)
             self.pace.learn(trials)
             self.note()
@@ -440,14 +349,14 @@ class Search:
 
     def units(self, k: int, members: Sequence[Candidate], folds: int, until: float) -> list[Unit]:
         """The work of a round, fold by fold, so that what is cut off at its end are whole folds; long units first."""
-        first = sum(rung.most for rung in RUNGS[:k])
+        first = sum(rung.most for rung in rounds.RUNGS[:k])
         found = []
         for i, inner in enumerate(self.inner(first, folds), first):
-            control = self.control(i, self.updates(RUNGS[k]), inner)
+            control = self.control(i, self.updates(rounds.RUNGS[k]), inner)
             rules = Unit(i, (), (("rules", control, self.pace.update * control.steps),), until)
             groups: dict[Any, Unit] = {}
             for c in members:
-                unit = self.unit(RUNGS[k], c, i, inner, until)
+                unit = self.unit(rounds.RUNGS[k], c, i, inner, until)
                 key = unit.learners[0][1].images or c.name
                 same = groups.get(key)
                 groups[key] = unit if same is None else replace(same, learners=same.learners + unit.learners)
@@ -486,10 +395,10 @@ class Search:
         """The results of an ordinary study of the winner and the rules on the test fold, in as many repeats as fit."""
         plan = self.notes.setdefault("confirmation", {"without": self.left_out(winner), "repeats": LEAST_REPEATS})
         self.note()
-        begun, results = now(), self.confirmed(winner, plan)
+        begun, results = rounds.now(), self.confirmed(winner, plan)
         for repeats in (r for r in REPEATS if r > plan["repeats"]):
             foreseen = self.confirmation_cost(winner, self.workers, 2) / self.workers  # a resumed study took no time
-            each = max((now() - begun) / plan["repeats"], foreseen)
+            each = max((rounds.now() - begun) / plan["repeats"], foreseen)
             if CAUTION * each * (repeats - plan["repeats"]) > self.left():
                 break
             plan["repeats"] = repeats
@@ -529,7 +438,7 @@ class Search:
         write_json(self.folder / "winner.json", stored)
         self.notes |= {
             "minutes": self.tune.minutes,
-            "seconds": now() - self.begun,
+            "seconds": rounds.now() - self.begun,
             "tried": tried,
             "ranking": ranking,
             "winner": stored,
@@ -556,45 +465,6 @@ def claimed(folder: Path, settings: dict, resume: bool) -> dict:
             raise InputError(f"{folder} holds a search of other data or settings: choose another folder.")
         return notes
     return {"kind": "tune", "settings": settings, "rungs": []}
-
-
-def trials_of(k: int, units: Sequence[Unit], done: Sequence[tuple[list[dict], dict]]) -> list[dict]:
-    """One row a candidate and inner fold: score, that of the rules on the same fold, their difference, seconds.
-
-    A generator that fails or collapses counts as the rules, as in a study; what came too late has no score.
-    """
-    rules = {unit.fold: scored["rules"] for unit, (_, scored) in zip(units, done, strict=True) if "rules" in scored}
-    rows = []
-    for unit, (made, scored) in zip(units, done, strict=True):
-        per_step = {
-            made_by(job.recipe): facts["seconds"] / max(facts["steps"], 1)
-            for (job, _), facts in zip(unit.makers, made, strict=False)
-        }
-        bad = next((facts["status"] for facts in made if facts["status"] != "ok"), "")
-        for name, job, _ in unit.learners:
-            if name == "rules":
-                continue
-            own, base = scored.get(name, {"status": bad or "no time left"}), rules.get(unit.fold, {})
-            failed = own["status"] in ("failed", "collapsed")
-            score = base.get("score") if failed else own.get("score")
-            paired = None if score is None or base.get("score") is None else score - base["score"]
-            row = {"rung": k, "candidate": name, "fold": unit.fold, "status": own["status"], "updates": job.steps}
-            row |= {"score": score, "rules": base.get("score"), "difference": paired}
-            rows.append({**row, "seconds": own.get("seconds"), "makers": per_step})
-    return rows
-
-
-def ranked(trials: Sequence[Mapping[str, Any]], order: Sequence[str]) -> list[dict]:
-    """Candidates by mean difference from the rules, best first; one that never worked is no candidate."""
-    rows = []
-    for name in order:
-        own = [t for t in trials if t["candidate"] == name and t["difference"] is not None]
-        if not any(t["status"] == "ok" for t in own):
-            continue
-        found = np.array([t["difference"] for t in own])
-        error = float(found.std(ddof=1) / math.sqrt(len(found))) if len(found) > 1 else None
-        rows.append({"candidate": name, "difference": float(found.mean()), "error": error, "folds": len(found)})
-    return sorted(rows, key=lambda row: -row["difference"])
 
 
 def sentence(

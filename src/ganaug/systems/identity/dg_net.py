@@ -189,6 +189,7 @@ class DGNet(System):
         "small": {},
         "tiny": {"width": 16, "blocks": 1, "critic_width": 4, "batch_size": 2},
     }
+    mixed_precision = True
     sampler = staticmethod(known_identities)
     stages = (0.30, 0.04, 0.66)
 

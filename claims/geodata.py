@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scene of thirteen bands with a water mask, from numbers to georeferenced files and back into its place.
+"""A scene of twelve or thirteen bands with a mask, from numbers to georeferenced files and back into its place.
 
 python -m claims.geodata scene scene.npz flood                 # flood/images/scene.tif and flood/masks/scene.tif
 ganaug inspect flood --tiles 32
 ganaug study flood --task segmentation --tiles 32 --arm rules+dualgan_med --repeats 3 -o out
 python -m claims.geodata back flood painted.tif                # test tiles from their masks, in the scene
+
+The flooded scene has 13 bands and a mask of water; the one of the Amazon 12 bands and polygons of four land covers.
 """
 
 from __future__ import annotations
@@ -22,11 +24,18 @@ NODATA = 0
 TILE, STEPS = 32, 1000
 
 
+def bands_and_mask(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, band names, and the mask with classes from 0 and 255 unknown, of either scene."""
+    held = np.load(file)
+    if "water" in held:
+        return held["s2"], held["bands"], np.where(held["water"] < 0, 255, held["water"]).astype(np.uint8)
+    return held["image"], held["bands"], np.where(held["label"] == 0, 255, held["label"] - 1).astype(np.uint8)
+
+
 def write_scene(file: Path, folder: Path) -> None:
     """The optical bands as uint16, where 0 is no data, and the mask as uint8, 255 unknown."""
-    held = np.load(file)
-    water = np.where(held["water"] < 0, 255, held["water"]).astype(np.uint8)
-    for part, pixels, names in (("images", held["s2"], held["bands"]), ("masks", water[..., None], ("water",))):
+    optical, bands, mask = bands_and_mask(file)
+    for part, pixels, names in (("images", optical, bands), ("masks", mask[..., None], ("class",))):
         (folder / part).mkdir(parents=True)
         height, width, count = pixels.shape
         shape = {"height": height, "width": width, "count": count, "dtype": pixels.dtype}

@@ -129,3 +129,10 @@ def test_grid_of_a_system_that_combines_nothing_is_refused(run, refused):
 
 def test_untrained_system_is_not_augmented_with(refused):
     assert "dg_net must be trained first" in refused("augment", "dg_net", "pedestrians", "-o", "out")
+
+
+def test_fit_tells_the_policy_that_was_found(ganaug_cli, tmp_path):
+    given = ("fit", "fast_autoaugment", "digits", "-o", tmp_path / "policy", "--preset", "tiny")
+    told = ganaug_cli(*given).stdout.splitlines()
+    assert told[0].startswith("fitted fast_autoaugment") and len(told) > 1
+    assert ganaug.restore(tmp_path / "policy").words() == told[1:]

@@ -10,7 +10,7 @@ import ganaug
 from ganaug.core.system import System
 from ganaug.data.embedded import digits
 from ganaug.data.errors import FoldError, InputError
-from ganaug.study import cells, generate
+from ganaug.study import cells, generate, study
 from ganaug.study.study import Study
 from ganaug.tasks.classification import Classifier
 
@@ -35,6 +35,24 @@ def without_times(results):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "out"
     return quick().run(digits(), folder)
+
+
+def test_cells_of_one_precision_are_not_taken_for_those_of_the_other(tmp_path, monkeypatch):
+    bases = []
+
+    class Reached(Exception):
+        """The study has got as far as its cells."""
+
+    def caught(folder, base):
+        bases.append(base)
+        raise Reached
+
+    monkeypatch.setattr(study, "Cache", caught)
+    for asked in ("float32", "bfloat16"):
+        monkeypatch.setenv("GANAUG_PRECISION", asked)
+        with pytest.raises(Reached):
+            quick().run(digits(), tmp_path / asked)
+    assert bases[0] != bases[1]
 
 
 def test_results_hold_every_arm_size_and_repeat(finished):

@@ -42,11 +42,10 @@ def fit(
     train = options.loaded(data, size, fit, unlabelled, tiles)
     with progress.training(f"fitting {id}") as log:
         model.fit(train, budget=asked, seed=seed, run=out, resume=resume, log=log)
-    show.result(
-        {"system": id, "run": str(out), **model.fitted_},
-        f"fitted {id} in {model.fitted_['steps']} steps; the run is in {out}",
-        json,
-    )
+    policy = model.words() if hasattr(model, "words") else []  # what a system that searches has found
+    said = f"fitted {id} in {model.fitted_['steps']} steps; the run is in {out}"
+    facts = {"system": id, "run": str(out), **model.fitted_, **({"policy": policy} if policy else {})}
+    show.result(facts, "\n".join([said, *policy]), json)
 
 
 def sample(

@@ -15,7 +15,7 @@ from ganaug.data.atomic import atomic_file
 
 @dataclass(frozen=True)
 class Cache:
-    """The cells of one study folder; `base` is what all cells share (data, learner, version)."""
+    """The cells of one study folder; `base` is what all cells share (data, learner, seed, precision)."""
 
     folder: Path
     base: str

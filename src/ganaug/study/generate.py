@@ -7,7 +7,7 @@ import io
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from ganaug.core import sampling
 from ganaug.core.card import Recipe
 from ganaug.core.catalogue import entry, make
 from ganaug.core.combine import PerClass
-from ganaug.core.device import device, precision
 from ganaug.core.loop import Budget
 from ganaug.core.system import System
 from ganaug.data.atomic import atomic_file
@@ -60,16 +59,7 @@ class GeneratorJob:
             "steps": self.steps,
             "seed": self.fold.seed,
             "offered": len(self.fold.offered),
-            **({"precision": "bfloat16"} if in_bfloat16(self.recipe) else {}),
         }
-
-
-def in_bfloat16(recipe: Recipe) -> bool:
-    """Whether this machine trains a recipe's system in bfloat16."""
-    if recipe.system == "folder":
-        return False
-    system = system_of(replace(recipe, labels="uniform"))  # one clone a class trains as the system itself does
-    return precision(device(), system.mixed_precision) == "bfloat16"
 
 
 def system_of(recipe: Recipe) -> System:

@@ -183,7 +183,8 @@ class Study:
         refuse_pool_copies(data, [self.fold(data, self.sizes[0], repeat) for repeat in range(self.repeats)])
         fingerprint = data.fingerprint()
         self.claim(folder, fingerprint, resume)
-        cache = Cache(folder, json.dumps([fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]))
+        shared = [fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]
+        cache = Cache(folder, json.dumps([*shared, precision(device(), mixed=True)]))
         go = self.runner(data, cache, log)
         found = self.saturated(data, arms, go)
         made = go("making images", run_generator, self.generator_jobs(data, arms), cache)
@@ -316,13 +317,13 @@ def counted_as_baseline(cells: Sequence[dict], made: Sequence[dict], arms: Seque
 
 
 def machine() -> dict:
-    """What the study ran on. `generator_precision` is that of systems that allow less than float32."""
+    """What the study ran on. `precision` is that of learners, and of systems that allow less than float32."""
     import os
 
     return {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "generator_precision": precision(device(), mixed=True),
+        "precision": precision(device(), mixed=True),
         "system": platform.system(),
         "python": sys.version.split()[0],
     }

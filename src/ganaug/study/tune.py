@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from joblib import cpu_count
 
+from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.run_folder import read_json, write_json
 from ganaug.core.seeding import derive
@@ -176,7 +177,7 @@ class Search:
         """Claim a new or own folder; a folder of other content, data or settings is refused."""
         seen, rows = training_part(data)
         learner = tune.study().learner
-        base = json.dumps([seen.fingerprint(), repr(learner), tune.seed])
+        base = json.dumps([seen.fingerprint(), repr(learner), tune.seed, precision(device(), mixed=True)])
         settings = {"data": data.fingerprint(), "learner": repr(learner), "seed": tune.seed, "shots": tune.shots}
         settings["arms"] = [str(arm) for arm in tune.arms or ()]
         notes = claimed(folder, settings, resume)

@@ -21,7 +21,7 @@ from ganaug.data.checks import require_classes
 from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.tasks.networks import network
-from ganaug.tasks.training import trained
+from ganaug.tasks.training import answer, trained
 
 
 class Classifier(BaseEstimator):
@@ -77,7 +77,7 @@ class Classifier(BaseEstimator):
             return self.fit_table(source, seed)
 
         def loss(model: nn.Module, batch: Batch, t: int) -> torch.Tensor:
-            logits = model(batch.image)
+            logits = answer(model, batch.image)
             soft, weight = source.target(batch, logits.detach(), t)
             return weighted_cross_entropy(logits, soft, weight)
 

@@ -23,7 +23,7 @@ from ganaug.data.spec import Spec
 from ganaug.parts.nets.trunks import trunk
 from ganaug.tasks.classification import weighted_cross_entropy
 from ganaug.tasks.reidentification import Embedder
-from ganaug.tasks.training import trained
+from ganaug.tasks.training import answer, trained
 
 SHOTS = (1, 5)  # support images a class; the first decides
 QUERIES = 15  # most images a class that an episode asks for
@@ -130,7 +130,7 @@ class FewShot(BaseEstimator):
         """`budget.steps` updates on the source; the trained model in evaluation mode."""
 
         def loss(model: Any, batch: Batch, t: int) -> Tensor:
-            logits = model(batch.image)[:, 0]
+            logits = answer(model, batch.image)[:, 0]
             soft, weight = source.target(batch, logits.detach(), t)
             return weighted_cross_entropy(logits, soft, weight)
 

@@ -26,7 +26,7 @@ from ganaug.parts.nets.embedding import BNNeck
 from ganaug.parts.nets.trunks import imagenet_state, trunk
 from ganaug.parts.samplers import pk, shuffled
 from ganaug.tasks.classification import weighted_cross_entropy
-from ganaug.tasks.training import trained
+from ganaug.tasks.training import answer, trained
 
 
 class Embedder(nn.Module):
@@ -149,7 +149,7 @@ class Reidentifier(BaseEstimator):
         """`budget.steps` updates on the source; the trained model in evaluation mode."""
 
         def loss(model: Embedder, batch: Batch, t: int) -> Tensor:
-            pooled = model.pooled(batch.image)
+            pooled = answer(model.pooled, batch.image)
             logits = model.logits(pooled)
             soft, weight = source.target(batch, logits.detach().mean(1), t)
             soft = self.smoothed(soft, batch)

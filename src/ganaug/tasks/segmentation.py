@@ -24,7 +24,7 @@ from ganaug.data.spec import Spec
 from ganaug.metrics.overlap import confusion, contributions, mean_iou, overlap
 from ganaug.parts.losses.overlap import pixel_cross_entropy, soft_dice
 from ganaug.parts.nets.unet import UNet
-from ganaug.tasks.training import trained
+from ganaug.tasks.training import answer, trained
 
 
 class TorchvisionMaps(nn.Module):
@@ -121,7 +121,7 @@ class Segmenter(BaseEstimator):
         def loss(model: nn.Module, batch: Batch, t: int) -> Tensor:
             assert batch.mask is not None
             _, weight = source.target(batch, batch.soft_label, t)
-            logits = model(batch.image)
+            logits = answer(model, batch.image)
             return pixel_cross_entropy(logits, batch.mask, weight) + self.dice * soft_dice(logits, batch.mask, weight)
 
         return trained(self, source, budget.steps or 0, seed, loss)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ganaug.study import results
 from ganaug.study.statistics import corrected_resampled_t, crossed_t, holm, paired_t
 from ganaug.study.verdict import FIRST_LOOK, Comparison, Verdict, verdicts
 
@@ -182,3 +183,15 @@ def test_sentence_says_what_training_sizes_count(of, said):
         [Comparison("arm", "rules", 10, np.array([0.1, 0.2, 0.15]))], margin=0.01, alpha=0.05, regime="fixed test fold"
     )[0]
     assert said in one.sentence(of)
+
+
+@pytest.mark.parametrize(
+    ("of", "shots", "said"),
+    [
+        ("class", 10, "gan with 10 training images of each class: pairs."),
+        ("", 10, "gan with 10 training images: pairs."),
+        ("identity", None, "gan: pairs."),
+    ],
+)
+def test_captions_say_what_sizes_count(of, shots, said):
+    assert results.caption({"arm": "gan", "shots": shots, "caption": "pairs"}, of) == said

@@ -135,7 +135,8 @@ def learning_curves(results: Results, name: str = "curves") -> Markup:
         axes = figure.add_axes((36 / WIDTH, AXIS / 280, 212 / WIDTH, 1 - (AXIS + 12) / 280))
         _plot_series(axes, range(len(sizes)), lines)
         axes.set_xticks(range(len(sizes)), [shots_name(size) for size in sizes])
-        axes.set_xlabel("training images per class")
+        of = results["manifest"].get("shots_of", "class")
+        axes.set_xlabel(f"training images per {of}" if of else "training images")
         _name_ends(axes, lines)
 
     return panel(name, "Learning curves: mean score in percent over the number of training images", 280, draw)

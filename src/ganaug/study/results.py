@@ -63,7 +63,7 @@ def collect(
         "generators": [{k: v for k, v in m.items() if k not in ("trace", "grid")} for m in made],
         "audit": {"leaks": leak_facts(data)},
         "grids": [
-            {"arm": m["arm"], "file": m["grid"], "caption": caption(m)}
+            {"arm": m["arm"], "file": m["grid"], "caption": caption(m, shots_of(study, data))}
             for m in (*made, *cells)
             if m.get("grid") and m["repeat"] == 0
         ],
@@ -85,9 +85,9 @@ def describe(arm: Arm) -> dict:
     }
 
 
-def caption(made: Mapping[str, Any]) -> str:
-    """What a grid shows."""
-    size = "" if made["shots"] is None else f" with {made['shots']} training images a class"
+def caption(made: Mapping[str, Any], of: str) -> str:
+    """What a grid shows; sizes count images of `of`, or images altogether."""
+    size = "" if made["shots"] is None else f" with {made['shots']} training images{of and f' of each {of}'}"
     if "caption" in made:
         return f"{made['arm']}{size}: {made['caption']}."
     shown = "four real, four generated, and the training image nearest to each of these"

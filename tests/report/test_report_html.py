@@ -145,9 +145,9 @@ def test_the_distance_is_called_fid_for_inception_features_only(study, results):
 
 def test_the_audit_names_failed_arms_and_alarms(page):
     body = shown(page)
-    said = "rules+folder:/tmp/x y, 10 images per class, repeat 1: failed, no image <img src=x> could be read."
+    said = "rules+folder:/tmp/x y, 10 images per class, repeat 2: failed, no image <img src=x> could be read."
     assert f"{said} Counted as its baseline (rules)." in body
-    assert "rules+acgan, 10 images per class, repeat 1: Hardly any variety <b>left</b>." in body
+    assert "rules+acgan, 10 images per class, repeat 2: Hardly any variety <b>left</b>." in body
     assert "Exact copies: 1. Near copies: 2." in body
     assert "Some runs failed and count as their baseline" in body
 

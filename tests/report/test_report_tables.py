@@ -8,6 +8,7 @@ import pytest
 from ganaug.report import tables
 from ganaug.report.html import write_report
 
+CLASS = "<script>alert(1)</script>"
 FOLDER = "rules+folder:/tmp/x y"
 
 
@@ -79,9 +80,9 @@ def test_failures_are_gathered_and_a_generators_failure_is_told_once(results):
     results["cells"][6] |= {"status": "failed", "note": "the generator fell over"}  # acgan, 10 images, repeat 1
     listed = [(f["arm"], f["repeats"], f["note"]) for f in tables.failures(results)]
     assert listed == [
-        (FOLDER, [0, 1], "no image <img src=x> could be read"),
-        ("rules+acgan", [1], "the generator fell over"),
-        ("rules+acgan", [0], "flat"),
+        (FOLDER, [1, 2], "no image <img src=x> could be read"),
+        ("rules+acgan", [2], "the generator fell over"),
+        ("rules+acgan", [1], "flat"),
     ]
 
 
@@ -106,3 +107,16 @@ def test_differences_in_further_scores_stand_beside_their_intervals(study, resul
     assert (row["arm"], row["against"]) == (results["verdicts"][0]["arm"], "rules")
     page = write_report(study(results)).read_text()
     assert "Differences in the further scores" in page and "+2.1<br>" in page
+
+
+def test_costs_of_an_arm_count_what_makes_its_images(results):
+    results["generators"] = [{**made, "arm": "acgan"} for made in results["generators"]]
+    arm = next(arm for arm in results["arms"] if arm["arm"] == "rules+acgan")
+    arm["makers"] = ["acgan"]
+    assert row(tables.cost_rows(results), "rules+acgan", 10)["generator"] == 40.0
+
+
+def test_class_tables_count_the_images_of_their_size(results):
+    results["manifest"]["data"]["counts_by_size"] = {"10": {CLASS: 10}, "None": {CLASS: 400}}
+    small, whole = (tables.class_table(results, shots)["rows"] for shots in (10, None))
+    assert [next(r for r in rows if r["name"] == CLASS)["count"] for rows in (small, whole)] == [10, 400]

@@ -47,3 +47,23 @@ def test_undecided_arms_say_what_would_decide_and_failures_are_named():
     assert "acgan failed or collapsed in part" in said
     assert "still improving" in said
     assert headline(found, ARMS) == "rules+acgan is undecided (+1.0 points against rules)."
+
+
+def test_placebo_at_another_size_takes_nothing_away():
+    found = [verdict("rules+acgan", "rules", "helps", 0.02)]
+    placebo = {**verdict("placebo:rules+acgan", "rules", "helps", 0.02), "shots": 5}
+    said = paragraph(found, [placebo], ARMS, DONE, [])
+    assert "Add rules+acgan" in said and "placebo" not in said
+
+
+def test_advice_names_the_folder_of_the_images():
+    recipe = Recipe(system="low_data_gan", params={"width": 32})
+    arm = Arm("low_data_gan(width=32)", "generated", "none", (), (("low_data_gan(width=32)", recipe),))
+    said = paragraph([verdict(arm.name, "none", "helps", 0.02)], [], [*ARMS, arm], DONE, [])
+    assert "in images/low_data_gan-width-32." in said
+
+
+def test_no_effect_has_no_sign():
+    assert headline([verdict("rules+acgan", "rules", "inconclusive", -0.0001)], ARMS).startswith(
+        "rules+acgan is undecided (0.0 points"
+    )

@@ -11,7 +11,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.arm_words import parameters_of, parts_of
-from ganaug.study.arms import choose, numbers, parse_arm, plain_arm, suiting, with_controls
+from ganaug.study.arms import Arm, choose, numbers, parse_arm, plain_arm, suiting, with_controls
 
 
 def skewed():
@@ -76,7 +76,8 @@ def test_baseline_of_an_arm_stays_even_when_left_out():
 
 def test_recipes_and_systems_are_arms():
     recipe = Recipe(system="smote", plan=3, share=0.2)
-    assert parse_arm(recipe, digits()).recipes == (("smote", recipe),)
+    arm = parse_arm(recipe, digits())
+    assert arm.name == "smote (plan 3, share 0.2)" and arm.recipes == ((arm.name, recipe),)
     arm = parse_arm(ganaug.make("smote", k=2), digits())
     assert arm.recipes[0][1].params == {"k": 2}
 
@@ -147,3 +148,34 @@ def test_an_arm_is_stored_and_read_back(tmp_path):
     assert parse_arm(f"@{tmp_path}/winner.json", digits()) == arm
     with pytest.raises(InputError, match="holds no arm"):
         parse_arm(f"@{tmp_path}/nothing.json", digits())
+
+
+def test_two_arms_of_one_name_are_refused_and_parameters_tell_arms_apart():
+    data = digits()
+    asked = [ganaug.make("acgan"), ganaug.make("acgan", batch_size=16), Recipe(system="acgan", share=0.25)]
+    names = [parse_arm(given, data).name for given in asked]
+    assert names == ["acgan", "acgan(batch_size=16)", "acgan (share 0.25)"]
+    with_controls([parse_arm(given, data) for given in asked], ())
+    same = parse_arm("smote", data)
+    other = Arm("smote", "generated", "none", (), (("smote", Recipe(system="smote", plan="x2")),))
+    with pytest.raises(InputError, match="two different arms are called 'smote'"):
+        with_controls([same, other], ())
+
+
+def test_joint_system_takes_no_added_images():
+    people = ganaug.load("pedestrians")
+    with pytest.raises(InputError, match="dg_net trains its own recogniser"):
+        parse_arm("dg_net+lsro", people)
+
+
+def test_system_that_trains_its_own_recogniser_is_joint_even_if_it_samples():
+    assert parse_arm("dada", digits()).joint == "dada"
+
+
+def test_cells_of_transforms_follow_the_file_that_an_arm_names(tmp_path):
+    file = tmp_path / "ops.json"
+    file.write_text('"flip_h"')
+    arm = parse_arm(f"pipeline(ops='@{file}')", digits())
+    before = arm.describe()
+    file.write_text('"rotate(15)"')
+    assert arm.describe() != before

@@ -109,3 +109,23 @@ def test_without_a_pool_a_part_of_each_class_is_held_out():
     inner = inner_fold(rows, data, 0)
     assert np.array_equal(np.sort(np.append(inner.train, inner.test)), rows.train)
     assert len(inner.test) == pytest.approx(len(rows.train) / 3, rel=0.1)
+
+
+def test_validation_shares_no_group_with_training():
+    data = small_set(groups=np.arange(90) // 2)
+    for shots in (5, None):
+        outer = fold(data, shots, 0, repeats=3, seed=0)
+        inner = inner_fold(outer, data, 0)
+        assert len(inner.train) and len(inner.test)
+        assert not np.intersect1d(data.groups[inner.train], data.groups[inner.test]).size
+
+
+def test_unlabelled_images_of_a_group_that_tests_are_not_in_the_pool():
+    data = small_set(groups=np.arange(90) % 30, unknown=30)  # every group has one image without a label
+    rows = fold(data, None, 0, repeats=3, seed=0)
+    view = training_view(data, rows.train)
+    tested = np.unique(data.groups[rows.test])
+    pool = view.others["unlabelled"]
+    assert 0 < len(pool) < 30
+    known = {data.image.at(int(i)).tobytes() for i in np.flatnonzero((data.label < 0) & np.isin(data.groups, tested))}
+    assert not any(pool.image.at(i).tobytes() in known for i in range(len(pool)))

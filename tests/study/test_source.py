@@ -170,3 +170,13 @@ def test_uses_that_can_not_be_are_refused(use, said):
     arm = parse_arm(Recipe(system="duplicate", **use), real)
     with pytest.raises(InputError, match=said):
         refuse_impossible_use(arm, real)
+
+
+def test_batches_keep_their_size_when_two_recipes_come_as_they_come():
+    real = few(1)
+    made = ganaug.make("duplicate").fit(real).sample(per_class=40, seed=1)
+    recipe = Recipe(system="duplicate", share=None)
+    both = MixedSource(real, [Generated(made, recipe)] * 2, [], batch_size=16, steps=100, seed=3)
+    drawn = np.array([both.shares(t) for t in range(300)])
+    assert (drawn.sum(1) == 16).all() and (drawn >= 0).all()
+    np.testing.assert_allclose(drawn.mean(0) / 16, np.array([10, 400, 400]) / 810, atol=0.02)

@@ -280,3 +280,50 @@ def test_further_scores_have_paired_differences_and_intervals_too(finished):
             assert found["effect"] == pytest.approx(np.mean(np.subtract(own, other)), abs=1e-9)
             assert found["low"] <= found["effect"] <= found["high"]
         assert set(verdict["further"]) == set(table[arms[0], verdict["shots"], 0])
+
+
+def test_one_arm_in_two_orders_keeps_both_names_and_scores(tmp_path):
+    found = quick(arms=["rules+cutout", "cutout+rules"], repeats=1).run(digits(), tmp_path / "out").results
+    scores = {c["arm"]: (c["status"], c["score"]) for c in found["cells"]}
+    assert scores["rules+cutout"] == scores["cutout+rules"] and scores["rules+cutout"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"alpha": 5}, "alpha must lie between 0 and 1, found 5"),
+        ({"backend": "foo"}, "there is no backend 'foo': there are loky"),
+        ({"labels_from": "source", "cut": {"8": 5}}, "cut can't be combined with labels_from"),
+        ({"labels_from": "source", "offer_rest": True}, "offer_rest can't be combined with labels_from"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, said):
+    with pytest.raises(InputError, match=said):
+        quick(**settings).plan(digits())
+
+
+def test_sizes_are_told_once_and_one_arm_may_be_a_text():
+    study = quick(shots=[10, 5, 5], arms="cutout")
+    assert study.sizes == [5, 10]
+    assert "cutout" in [arm.name for arm in study.plan(digits())]
+
+
+def test_images_are_handed_out_anew_at_another_size(tmp_path):
+    out = tmp_path / "out"
+    for shots, plan in ((5, 50), ([5, 10], 100)):
+        quick(arms=["smote"], shots=shots, repeats=1).run(digits(), out, resume=out.exists())
+        assert len(ganaug.load(out / "images" / "smote")) == 10 * plan
+
+
+def test_folder_of_other_images_is_another_cell(tmp_path):
+    files = tmp_path / "made"
+    (files / "a").mkdir(parents=True)
+    before = generate.files_in(str(files))
+    (files / "a" / "0.png").write_bytes(b"1")
+    assert generate.files_in(str(files)) != before
+
+
+def test_images_of_unknown_class_are_refused():
+    data = digits().select(np.arange(4))
+    with pytest.raises(InputError, match="has images without a class"):
+        generate.renumbered(data.but(label=np.array([0, 1, 2, -1])), digits(), "made")

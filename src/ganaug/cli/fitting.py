@@ -37,6 +37,7 @@ def fit(
 ) -> None:
     """Train a system on the training fold of DATA; the run folder gets weights and previews."""
     asked = budget(steps, minutes)
+    refuse_other_kinds(id)
     model = ganaug.make(id, preset=preset, **options.settings(set_))
     model = ganaug.PerClass(model) if per_class_model else model
     train = options.loaded(data, size, fit, unlabelled, tiles)
@@ -132,10 +133,20 @@ def fitted(model: str, data: ImageSet, seed: int, settings: dict[str, Any]) -> S
         if settings:
             raise ganaug.InputError(f"{model} is a run, whose parameters were set by `ganaug fit`: leave out --set.")
         return ganaug.restore(folder)
+    refuse_other_kinds(model)
     system = ganaug.make(model, preset="small", **settings)
     if system.default_steps():
         raise ganaug.InputError(f"{model} must be trained first: ganaug fit {model} DATA -o RUN, then augment RUN.")
     return system.fit(data, budget=0, seed=seed)
+
+
+def refuse_other_kinds(id: str) -> None:
+    """InputError for the id of a task, a metric or a recipe."""
+    from ganaug.core.catalogue import entry
+
+    kind = entry(id).kind
+    if kind not in ("system", "transform"):
+        raise ganaug.InputError(f"'{id}' is a {kind}: give the id of a system or a transform (ganaug list).")
 
 
 def training_rows(data: ImageSet) -> ImageSet:

@@ -123,7 +123,7 @@ def class_table(results: Results, shots: int | None) -> Row | None:
     recalls = {
         arm: {name: mean(c["per_class"].get(name) for c in cells if c["arm"] == arm) for name in names} for arm in arms
     }
-    counts = data.get("counts") or {}
+    counts = (data.get("counts_by_size") or {}).get(str(shots), data.get("counts") or {})
     rows = [{"name": name, "count": counts.get(name), "cells": _class_cells(results, recalls, name)} for name in names]
     return {"shots": shots, "arms": arms, "rows": rows}
 
@@ -214,7 +214,7 @@ def failures(results: Results) -> list[Row]:
         key = (row["arm"], row.get("shots"), row["status"], row.get("note"))
         entry = {"arm": row["arm"], "shots": row.get("shots"), "status": row["status"], "note": row.get("note")}
         entry |= {"baseline": baselines(results).get(row["arm"]), "repeats": []}
-        grouped.setdefault(key, entry)["repeats"].append(row.get("repeat"))
+        grouped.setdefault(key, entry)["repeats"].append(row.get("repeat", 0) + 1)
     return list(grouped.values())
 
 
@@ -225,9 +225,9 @@ def collapses(results: Results) -> list[Row]:
 
 def cost_rows(results: Results) -> list[Row]:
     """Arm by training size: mean seconds of one generator and one classifier run, and of all repeats together."""
-    rows = []
+    rows, makers = [], {arm["arm"]: arm.get("makers") or [arm["arm"]] for arm in results["arms"]}
     for arm, shots, cells in _groups(results, results["cells"]):
-        made = pick(results["generators"], arm, shots)
+        made = [row for name in makers.get(arm, [arm]) for row in pick(results["generators"], name, shots)]
         seconds = [row.get("seconds") for row in [*made, *cells]]
         rows.append(
             {

@@ -134,6 +134,11 @@ def frechet_name(extractor: Any) -> str:
 def regime_sentence(manifest: dict[str, Any]) -> str:
     """The regime of the study in words; what is unknown is called by the name it was given."""
     regime = manifest.get("regime")
+    if regime == "fixed test fold" and manifest.get("shots") == [None] and not manifest.get("cut"):
+        return (
+            "The test fold is fixed and nothing was ever trained on it. Each repeat trains on the same images with a "
+            "new seed, so the interval, a paired t over repeats, says nothing about other training images."
+        )
     if regime == "fixed test fold":
         return (
             "The test fold is fixed and nothing was ever trained on it. Each repeat draws a new training subset "

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganaug.study.arms import Arm
+from ganaug.study.arms import NOT_ASKED, Arm
+from ganaug.study.cache import Cache
 
 
 def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
@@ -36,11 +37,7 @@ def verdicts_on_rules(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str
 
 def asked_about(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> list[Mapping[str, Any]]:
     """The verdict of each candidate arm against its baseline, at the largest training size."""
-    base = {
-        arm.name: arm.baseline
-        for arm in arms
-        if arm.kind not in ("control", "oracle", "placebo") and arm.name != "rules"
-    }
+    base = {arm.name: arm.baseline for arm in arms if arm.kind not in NOT_ASKED and arm.name != "rules"}
     last = verdicts[-1]["shots"] if verdicts else None
     return [v for v in verdicts if v["shots"] == last and base.get(v["arm"]) == v["against"]]
 
@@ -54,7 +51,8 @@ def paragraph(
 ) -> str:
     """What this user should do, in a few sentences."""
     asked = asked_about(verdicts, arms)
-    fooled = {p["arm"].removeprefix("placebo:") for p in placebos if p["verdict"] == "helps"}
+    sizes = {v["shots"] for v in asked}
+    fooled = {p["arm"].removeprefix("placebo:") for p in placebos if p["verdict"] == "helps" and p["shots"] in sizes}
     winners = [v for v in asked if v["verdict"] == "helps" and v["arm"] not in fooled]
     behind = [v["arm"] for v in winners if behind_rules(v["arm"], verdicts)]
     winners = [v for v in winners if v["arm"] not in behind]
@@ -103,7 +101,9 @@ def use(verdict: Mapping[str, Any], arm: Arm) -> str:
     how = f"Add {verdict['arm']}: it brings {signed(verdict['effect'])} points over {verdict['against']}"
     if arm.recipes:
         name, recipe = arm.recipes[0]
-        how += f" (plan {recipe.plan}, {recipe.labels} labels); the images of the first repeat are in images/{name}"
+        how += f" (plan {recipe.plan}, {recipe.labels} labels)"
+        if recipe.system != "folder":
+            how += f"; the images of the first repeat are in images/{Cache.slug(name)}"
     return how + "."
 
 
@@ -129,5 +129,6 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def signed(effect: float) -> str:
-    """An effect in points with its sign."""
-    return f"{100 * effect:+.1f}".replace("-", "\N{MINUS SIGN}")
+    """An effect in points with its sign; 0.0 has none."""
+    points = round(100 * effect, 1)
+    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"

@@ -20,6 +20,7 @@ from ganaug.study.folds import ONE_CLASS, learns_masks
 
 RULES = "basic_ops"
 OWN_PIPELINES = ("albumentations", "kornia", "pipeline", "torchvision")  # stand for what the user puts into them
+NOT_ASKED = ("control", "oracle", "placebo")  # kinds of arms that are compared with, not asked about
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
 
 
@@ -44,7 +45,7 @@ class Arm:
         """Plain values that decide what the arm does."""
         recipes = {name: {**vars(recipe), "system": str(recipe.system)} for name, recipe in self.recipes}
         return {
-            "transforms": sorted(self.transforms),
+            "transforms": sorted(json.dumps([id_of(part), parameters_of(part)]) for part in self.transforms),
             "recipes": recipes,
             "joint": self.joint,
             "permuted": self.permuted,
@@ -59,12 +60,14 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if isinstance(given, Arm):
         return given
     if isinstance(given, Recipe):
-        return named(str(given.system), (), ((str(given.system), given),), "")
+        name = recipe_name(given)
+        return named(name, (), ((name, given),), "")
     if isinstance(given, System) and given.CARD.kind == "transform":
         return parse_arm(written(given.CARD.id, changed_params(given)), data)
     if isinstance(given, System):
         recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
-        return named(given.CARD.id, (), ((given.CARD.id, recipe),), "")
+        name = written(given.CARD.id, changed_params(given))
+        return named(name, (), ((name, recipe),), "")
     if str(given).startswith("@"):
         return stored_arm(Path(given[1:]))
     parts = [part for part in parts_of(str(given)) if part != "none"]
@@ -104,7 +107,7 @@ def role_of(part: str) -> str:
     if kind == "transform":
         make(found.id, **parameters_of(part))  # refuses what it does not know
         return "transform"
-    if "sample" in can or kind == "recipe":
+    if ("sample" in can and "model" not in can) or kind == "recipe":
         return "recipe"
     if kind != "system" or not {"model", "augment"} & set(can):
         raise InputError(f"'{part}' is a {kind} and can't be an arm: give a system or a transform.")
@@ -128,6 +131,14 @@ def recipe_of(part: str, data: ImageSet) -> Recipe:
     return replace(recipe, plan="x1") if variants else recipe
 
 
+def recipe_name(recipe: Recipe) -> str:
+    """A recipe's system with its parameters, and what else it does otherwise than a plain Recipe."""
+    usual = Recipe(system=recipe.system)
+    fields = ("preset", "plan", "labels", "share", "ramp", "keep")
+    changed = [f"{name} {getattr(recipe, name)}" for name in fields if getattr(recipe, name) != getattr(usual, name)]
+    return " ".join([written(str(recipe.system), recipe.params), *([f"({', '.join(changed)})"] if changed else [])])
+
+
 def changed_params(system: System) -> dict[str, Any]:
     """The hyperparameters of a system that differ from what its id alone stands for."""
     usual = make(system.CARD.id).get_params(deep=False)
@@ -136,6 +147,8 @@ def changed_params(system: System) -> dict[str, Any]:
 
 def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Recipe], ...], joint: str) -> Arm:
     """An Arm with its kind and baseline."""
+    if recipes and joint:
+        raise InputError(f"arm '{name}': {joint} trains its own recogniser on its own images: leave the others out.")
     for _, recipe in recipes:
         if label_policy(recipe.labels).asks == "learner" and any(entry_of(t).card["on_batch"] for t in transforms):
             raise InputError(f"arm '{name}': label policy {recipe.labels} can't follow a transform that mixes images.")
@@ -156,13 +169,13 @@ def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
         shares = {"share": 0.5 if recipe.share is None else recipe.share, "keep": recipe.keep}
         for field, value in shares.items():
             if not 0 < value <= 1:
-                raise InputError(f"arm '{arm.name}': {field} of {name} must lie in (0, 1], found {value}.")
+                raise InputError(f"arm '{arm.name}': {field} of {recipe.system} must lie in (0, 1], found {value}.")
         if not 0 <= recipe.ramp <= 1:
-            raise InputError(f"arm '{arm.name}': ramp of {name} must lie in [0, 1], found {recipe.ramp}.")
+            raise InputError(f"arm '{arm.name}': ramp of {recipe.system} must lie in [0, 1], found {recipe.ramp}.")
         known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
         if recipe.keep < 1 and not known:
             raise InputError(
-                f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {name} come "
+                f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {recipe.system} come "
                 "without one: leave it at 1."
             )
 
@@ -216,6 +229,7 @@ def numbers(plan: str | int | Mapping[str, int], counts: Mapping[str, int], most
 
 def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
     """The arms with `none`, `rules`, `duplicate`, every baseline, and a placebo for each generated arm."""
+    refuse_namesakes(arms)
     full: dict[str, Arm] = {"none": Arm("none", "control", "none"), "rules": Arm("rules", "rules", "none", ("rules",))}
     for arm in arms:
         if arm.baseline not in full and arm.baseline != arm.name:
@@ -234,6 +248,21 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
     dropped = {name for name in full if name in leave_out or (full[name].kind == "placebo" and "placebo" in leave_out)}
     needed = {arm.baseline for arm in arms}
     return [arm for name, arm in full.items() if name not in dropped or name in needed]
+
+
+def refuse_namesakes(arms: Sequence[Arm]) -> None:
+    """InputError where one name stands for two different arms, or two different generators."""
+    known: dict[tuple[str, str], str] = {}
+    pairs: list[tuple[str, str, Any]] = [("arm", arm.name, arm.describe()) for arm in arms]
+    pairs += [
+        ("generator", name, [str(recipe.system), dict(recipe.params), recipe.preset])
+        for arm in arms
+        for name, recipe in arm.recipes
+    ]
+    for kind, name, content in pairs:
+        text = json.dumps(content, sort_keys=True, default=str)
+        if known.setdefault((kind, name), text) != text:
+            raise InputError(f"two different {kind}s are called '{name}': compare them in two studies.")
 
 
 def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]]:

@@ -48,3 +48,8 @@ class Cache:
     def slug(name: str) -> str:
         """A name that is safe as a file name."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "arm"
+
+
+def told(learner: Any) -> str:
+    """A learner with its parameters; a function among them by its name, not by where it lies in memory."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(learner))

@@ -59,7 +59,7 @@ def run_learner(data: ImageSet, job: LearnerJob, learner: Learner, cache: Cache)
     key = cache.key("learner", job.describe())
     stored = cache.get(key)
     if stored is not None:
-        return stored
+        return {**stored, "arm": job.arm.name}  # equal arms may be written in another order
     started = time.perf_counter()
     facts: dict[str, Any] = {"arm": job.arm.name, "shots": job.shots, "repeat": job.repeat}
     try:
@@ -212,5 +212,6 @@ def permuted(made: ImageSet, seed: int) -> ImageSet:
 
 
 def as_baseline(cell: dict, baseline: dict, status: str, note: str) -> dict:
-    """A failed cell with the score of its baseline."""
-    return {**baseline, "arm": cell["arm"], "status": status, "note": note, "seconds": cell.get("seconds", 0.0)}
+    """A failed cell with the score of its baseline; what was seen and found there was not by this arm."""
+    own = {name: value for name, value in baseline.items() if name not in ("grid", "caption", "found")}
+    return {**own, "arm": cell["arm"], "status": status, "note": note, "seconds": cell.get("seconds", 0.0)}

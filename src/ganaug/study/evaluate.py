@@ -18,7 +18,7 @@ from ganaug.data.view import TrainView
 from ganaug.metrics.extractors import NetworkFeatures
 from ganaug.metrics.report import quality
 from ganaug.study.folds import fold, training_view
-from ganaug.study.generate import renumbered
+from ganaug.study.generate import as_in
 from ganaug.study.source import MixedSource
 from ganaug.tasks.classification import Classifier
 
@@ -83,7 +83,7 @@ def usefulness(
     train: TrainView, test: ImageSet, synthetic: ImageSet, learner: Learner, judge: Any, steps: int, seed: int
 ) -> dict:
     """Classification accuracy score, beside that of real images; a class nobody recognises is named."""
-    made = TrainView.of(renumbered(synthetic, train, "the synthetic set"))
+    made = TrainView.of(as_in(synthetic, train, "the synthetic set"))
     scored = learner.score(trained(made, learner, steps, seed), test)
     return {
         "classification_accuracy_score": scored.main,

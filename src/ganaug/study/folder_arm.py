@@ -12,7 +12,7 @@ from ganaug.audit.copies import find_copies
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.arms import Arm
-from ganaug.study.folds import Fold
+from ganaug.study.folds import Fold, regime_of
 from ganaug.study.generate import GeneratorJob, folder_images
 
 
@@ -25,7 +25,8 @@ def refuse_test_copies(
 ) -> None:
     """InputError that names the files of a folder arm which are near copies of test images."""
     for name, recipe in {n: r for arm in arms for n, r in arm.recipes if n.startswith("folder:")}.items():
-        places = [(s, r) for s in sizes for r in range(repeats)] if "{" in name else [(sizes[0], 0)]
+        several = "{" in name or regime_of(data) == "re-split"  # every repeat then has its own test images
+        places = [(s, r) for s in sizes for r in range(repeats)] if several else [(sizes[0], 0)]
         for shots, repeat in places:
             rows = fold(data, shots, repeat)
             made = folder_images(data, GeneratorJob(name, recipe, shots, repeat, None, rows))

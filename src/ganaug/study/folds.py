@@ -170,6 +170,9 @@ def training_view(data: ImageSet, rows: np.ndarray, offered: np.ndarray | None =
     view = TrainView.of(with_labels(data.select(rows).but(fold=None)))
     spare = what_is_learnt(data) < 0 if data.domain is None else np.zeros(len(data), bool)  # of two: what is offered
     unknown = np.setdiff1d(np.flatnonzero(spare), data.in_fold("test"))
+    if regime_of(data) == "re-split":  # whose labelled rows are elsewhere, may be a group that tests
+        elsewhere = np.setdiff1d(data.groups[~spare], data.groups[rows])
+        unknown = unknown[~np.isin(data.groups[unknown], elsewhere)]
     unknown = unknown if offered is None else np.union1d(unknown, offered)
     name = "unlabelled" if data.domain is None else TARGET
     if len(unknown) and name not in view.others:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 import traceback
@@ -51,6 +52,8 @@ class GeneratorJob:
     def describe(self) -> dict:
         """Plain values for the cell's key: recipes that only label or mix their images differently share them."""
         made = {name: str(getattr(self.recipe, name)) for name in ("system", "preset", "plan")}
+        if self.recipe.system == "folder":
+            made["files"] = files_in(folder_path(self))
         return {
             "recipe": {**made, "params": repr(dict(self.recipe.params))},
             "labelled": label_policy(self.recipe.labels).chosen,
@@ -148,25 +151,40 @@ def folder_images(data: ImageSet, job: GeneratorJob) -> ImageSet:
     """Images that another tool made, with this set's class numbers."""
     from ganaug.data.load import load
 
-    path = str(job.recipe.params["path"]).format(shots=job.shots, repeat=job.repeat)
+    path = folder_path(job)
     height, width, channels = data.image.shape
     assert height is not None and width is not None
     made = load(path, size=(height, width))
     if made.image.shape[2] != channels:
         raise InputError(f"{path} has {made.image.shape[2]} channels and the data {channels}: convert it first.")
-    return renumbered(made, data, path)
+    return as_in(made, data, path)
+
+
+def folder_path(job: GeneratorJob) -> str:
+    """The folder of a cell: {shots} and {repeat} in its name stand for the cell's."""
+    path = str(job.recipe.params["path"])
+    return path.replace("{shots}", str(job.shots or "all")).replace("{repeat}", str(job.repeat))
+
+
+def files_in(path: str) -> str:
+    """A hash of the names, sizes and times of the files in a folder, or of a file: another one means other images."""
+    found = [Path(path)] if Path(path).is_file() else sorted(p for p in Path(path).rglob("*") if p.is_file())
+    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def as_in(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
+    """The same images with the class or mask numbers of `data`; unknown names are refused."""
+    return with_masks_as(made, data, path) if learns_masks(data) else renumbered(made, with_labels(data), path)
 
 
 def renumbered(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
-    """The same images with the class numbers of `data`; unknown class names are refused."""
-    if learns_masks(data):
-        return with_masks_as(made, data, path)
+    """The same images with the class numbers of `data`."""
     unknown = [name for name, n in made.counts().items() if n and name not in data.classes]
-    if made.label is None or unknown:
-        found = f"class '{unknown[0]}'" if unknown else "no labels"
-        raise InputError(
-            f"{path} has {found}; its class folders must be named as the data's: {', '.join(data.classes)}."
-        )
+    if made.label is None or unknown or (made.label < 0).any():
+        found = f"class '{unknown[0]}'" if unknown else "images without a class"
+        names = ", ".join(data.classes[:8]) + (", ..." if len(data.classes) > 8 else "")
+        raise InputError(f"{path} has {found}; its class folders must be named as the data's: {names}.")
     number = np.array([data.classes.index(name) if name in data.classes else -1 for name in made.classes])
     return made.but(label=number[made.label], classes=data.classes, fold=None)
 

@@ -16,12 +16,14 @@ from ganaug.study.folds import learns_masks, what_is_learnt, with_labels
 
 FEW = 20
 MOST = 5000
+MOST_VALUES = 2**28  # float values of a fold in memory
 
 
 def inspect(data: Any) -> dict:
     """Counts, sizes, bands, duplicates, leaks, fitting systems and warnings, as plain values.
 
-    `data` is anything `ganaug.load` takes. At most 5,000 images a fold are compared for duplicates and leaks.
+    `data` is anything `ganaug.load` takes. At most 5,000 images a fold (fewer where they are large) are
+    compared for duplicates and leaks.
     """
     data = load(data)
     height, width, channels = data.image.shape
@@ -70,10 +72,13 @@ def fold_sizes(data: ImageSet) -> dict[str, int]:
 
 def compared(data: ImageSet, train: ImageSet) -> dict:
     """Duplicates in the training fold and leaks into the test fold."""
-    some = train.images(np.arange(min(len(train), MOST)))
+    height, width, channels = data.image.shape
+    most = min(MOST, max(MOST_VALUES // (height * width * channels), 1))  # type: ignore[operator]
+    some = train.images(np.arange(min(len(train), most)))
     same = duplicates(some)
-    test = data.in_fold("test")[:MOST]
-    between = leaks(some, data.images(test)) if len(test) else {}
+    test = data.in_fold("test")[:most]
+    groups = (None, None) if data.group is None else (train.groups[: len(some)], data.groups[test])
+    between = leaks(some, data.images(test), *groups) if len(test) else {}
     return {"duplicates": {"groups": len(same), "rows": same[:10]}, "leaks": between}
 
 
@@ -102,6 +107,6 @@ def warnings_on(found: dict) -> list[str]:
         said.append("The images have different sizes: most systems need --size.")
     if found["duplicates"].get("groups"):
         said.append(f"{found['duplicates']['groups']} groups of training images are equal byte for byte.")
-    if found["leaks"].get("exact"):
+    if found["leaks"].get("exact") or found["leaks"].get("groups"):
         said.append(found["leaks"]["sentence"])
     return said

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -58,12 +59,23 @@ def numbered(i: int, function: Callable, data: Any, job: Any, rest: Sequence[Any
         torch.set_num_threads(before)
 
 
+BACKENDS = {"loky": "", "threading": "", "multiprocessing": "", "sequential": "", "ray": "ray", "dask": "distributed"}
+
+
+def check_backend(backend: str) -> None:
+    """InputError for a backend that joblib does not know, or whose package is not installed."""
+    if backend not in BACKENDS:
+        raise InputError(f"there is no backend '{backend}': there are {', '.join(BACKENDS)}.")
+    if BACKENDS[backend] and find_spec(BACKENDS[backend]) is None:
+        raise InputError(
+            f"backend {backend} needs {BACKENDS[backend]}: install it with `pip install {BACKENDS[backend]}`."
+        )
+
+
 def register(backend: str) -> None:
-    """Make a cluster's backend known to joblib; InputError that names the extra when it is not installed."""
-    if backend != "ray":
-        return
-    try:
+    """Make a cluster's backend known to joblib."""
+    check_backend(backend)
+    if backend == "ray":
         from ray.util.joblib import register_ray
-    except ImportError:
-        raise InputError("backend ray needs Ray: install it with `pip install 'ganaug[cluster]'`.") from None
-    register_ray()
+
+        register_ray()

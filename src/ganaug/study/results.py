@@ -20,7 +20,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.study import advice
 from ganaug.study.adaptation import gaps
 from ganaug.study.arm_words import id_of
-from ganaug.study.arms import Arm
+from ganaug.study.arms import NOT_ASKED, Arm
 from ganaug.study.folds import learns_masks, regime_of, training_view
 from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
 from ganaug.study.statistics import cluster_bootstrap, corrected_resampled_t, paired_t
@@ -82,6 +82,7 @@ def describe(arm: Arm) -> dict:
         "baseline": arm.baseline,
         "title": " + ".join(titles) or "real images only",
         "why": arm.why or "; ".join(plans),
+        "makers": [name for name, _ in arm.recipes],
     }
 
 
@@ -102,7 +103,7 @@ def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dic
     names = {arm.name for arm in arms}
     pairs = []
     for arm in arms:
-        if arm.kind in ("control", "oracle", "placebo"):
+        if arm.kind in NOT_ASKED:
             continue
         rivals = ["rules", *(["colour_match"] if study.labels_from else [])]  # what costs nothing has to be beaten
         against = [arm.baseline, *(r for r in rivals if r not in (arm.baseline, arm.name) and arm.name not in rivals)]
@@ -158,8 +159,7 @@ def test_share_ratio(study: Study, data: ImageSet, shots: int | None) -> float:
 
 def curves(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> dict:
     """Learning curves, and what each arm is worth in real images; empty with fewer than two training sizes."""
-    left_out = ("control", "oracle", "placebo")
-    pairs = [(arm.name, arm.baseline) for arm in arms if arm.kind not in left_out and arm.baseline != arm.name]
+    pairs = [(arm.name, arm.baseline) for arm in arms if arm.kind not in NOT_ASKED and arm.baseline != arm.name]
     level, of = 1 - study.alpha, shots_of(study, data)
     if regime_of(data) == "fixed test fold":
         contrast = by_repeats(cells, level)
@@ -238,6 +238,7 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
             "test_rows": len(first.test),
             "classes": list(view.mask_classes if learns_masks(data) else view.classes),
             "counts": view.counts(),
+            "counts_by_size": {str(n): training_view(data, study.fold(data, n, 0).train).counts() for n in study.sizes},
             "channels": channels,
             "height": height,
             "width": width,
@@ -256,7 +257,6 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
         "repeats": study.repeats,
         "margin": study.margin,
         "alpha": study.alpha,
-        "tuning_trials": 1,
         "generator_steps": study.generator_steps,
         "seeds": [study.fold(data, study.sizes[-1], r).seed for r in range(study.repeats)],
         "workers": study.workers,

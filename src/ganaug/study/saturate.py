@@ -7,8 +7,9 @@ strengths and lengths on the training fold alone; all arms then use the length a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,17 @@ class Trial:
 
     def describe(self) -> dict:
         """Plain values for the cell's key."""
-        return {"arm": self.arm.name, "rules": STRENGTHS[self.strength], "steps": self.steps, "seed": self.fold.seed}
+        rows = hashlib.sha256(repr([part.tolist() for part in (self.fold.train, self.fold.test)]).encode()).hexdigest()
+        own = {"arm": self.arm.name, "rules": STRENGTHS[self.strength], "steps": self.steps, "seed": self.fold.seed}
+        return {**own, "rows": rows[:16]}
 
 
 def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
     """A split inside the training fold: its test rows are validation rows.
 
     A class of which the pool (what `shots` or `cut` leave out) has enough images is validated with these, any other
-    with a held-out part of its training rows; so every class counts, whichever were cut. Identities are held out whole.
+    with a held-out part of its training rows; so every class counts, whichever were cut. Identities and groups are held
+    out whole.
     """
     seed = derive(fold.seed, "saturation", trial) % 2**31
     view = training_view(data, fold.train)
@@ -71,11 +75,13 @@ def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
     if data.label is None:  # unseen identities validate
         held, rest = view.but(label=None, group=view.identity).holdout(0.3, seed)  # type: ignore[attr-defined]
         return Fold(rows_in(data, fold.train, rest), fold.pool[:0], rows_in(data, fold.train, held), seed)
-    spared = np.bincount(data.label[fold.pool], minlength=len(data.classes)) >= LEAST_VALIDATION
-    pool = np.random.default_rng(seed).permutation(fold.pool[spared[data.label[fold.pool]]])[:MOST_VALIDATION]
+    free = fold.pool[~np.isin(data.groups[fold.pool], data.groups[fold.train])]  # of other patients, scenes, ...
+    spared = np.bincount(data.label[free], minlength=len(data.classes)) >= LEAST_VALIDATION
+    pool = np.random.default_rng(seed).permutation(free[spared[data.label[free]]])[:MOST_VALIDATION]
     alone = ~spared[data.label[fold.train]]
     held = rows_in(data, fold.train[alone], view.holdout(0.3, seed)[0]) if alone.any() else fold.pool[:0]
-    return Fold(np.setdiff1d(fold.train, held), fold.pool[:0], np.sort(np.append(pool, held)), seed)
+    train = fold.train[~np.isin(data.groups[fold.train], data.groups[held])]
+    return Fold(train, fold.pool[:0], np.sort(np.append(pool, held)), seed)
 
 
 def rows_in(data: ImageSet, among: np.ndarray, part: ImageSet) -> np.ndarray:
@@ -213,4 +219,4 @@ def sentence(chosen: int, strength: str, saturated: bool, points: Sequence[dict]
 
 def inner_folds(fold_of: Callable[[int], Fold], data: ImageSet) -> list[Fold]:
     """The inner folds of the first repeats."""
-    return [replace(inner_fold(fold_of(i), data, i)) for i in range(TRIALS)]
+    return [inner_fold(fold_of(i), data, i) for i in range(TRIALS)]

@@ -81,20 +81,20 @@ class MixedSource:
 
     def shares(self, t: int) -> list[int]:
         """How many rows of the batch are real and of each recipe."""
+        wanted = [self.stated(g.recipe, t) if len(g.images) else 0 for g in self.generated]
+        sizes = [len(g.images) if g.recipe.share is None else 0 for g in self.generated]
+        left, union = self.batch_size - sum(wanted), max(len(self.real) + sum(sizes), 1)
         rng = np.random.default_rng([self.seed % 2**32, 5, t])
-        wanted = []
-        for g in self.generated:
-            share = g.recipe.share
-            if share is None:
-                union = len(self.real) + sum(len(other.images) for other in self.generated)
-                wanted.append(rng.binomial(self.batch_size, len(g.images) / max(union, 1)))
-            else:
-                reached = min(1.0, (t + 1) / max(g.recipe.ramp * self.steps, 1))
-                wanted.append(round(self.batch_size * share * reached / len(self.generated)))
-        return [
-            self.batch_size - sum(wanted),
-            *(n if len(g.images) else 0 for n, g in zip(wanted, self.generated, strict=True)),
-        ]
+        drawn = rng.multinomial(left, [*(n / union for n in sizes), len(self.real) / union])
+        made = [n + int(more) for n, more in zip(wanted, drawn, strict=False)]
+        return [self.batch_size - sum(made), *made]
+
+    def stated(self, recipe: Recipe, t: int) -> int:
+        """Rows of a recipe with a share in the batch of update t; 0 of one that comes as it comes."""
+        if recipe.share is None:
+            return 0
+        reached = min(1.0, (t + 1) / max(recipe.ramp * self.steps, 1))
+        return round(self.batch_size * recipe.share * reached / len(self.generated))
 
     def labelled(self, data: ImageSet, n: int, t: int, recipe: int | None) -> Batch:
         """n rows of a set with soft labels and `row` (-1 - recipe for generated ones)."""

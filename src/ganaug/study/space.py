@@ -41,7 +41,7 @@ class Candidate:
     @property
     def taught(self) -> bool:
         """Whether a teacher has to be trained for its labels or filter."""
-        return any(recipe.labels in ("teacher", "rank_static") or recipe.keep < 1 for _, recipe in self.arm.recipes)
+        return any(label_policy(recipe.labels).asks == "teacher" or recipe.keep < 1 for _, recipe in self.arm.recipes)
 
 
 def task_of(data: ImageSet) -> str:
@@ -132,5 +132,9 @@ def words(changed: Mapping[str, Any], steps: int | None) -> str:
 
 
 def as_plain(candidate: Candidate) -> dict:
-    """A candidate as JSON; `arms.stored_arm` reads its arm back."""
-    return {"name": candidate.name, "steps": candidate.steps, "arm": plain_arm(candidate.arm)}
+    """A candidate as JSON; `arms.stored_arm` reads its arm back, under the candidate's name."""
+    return {
+        "name": candidate.name,
+        "steps": candidate.steps,
+        "arm": plain_arm(replace(candidate.arm, name=candidate.name)),
+    }

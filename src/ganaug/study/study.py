@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ganaug import __version__
 from ganaug.core.catalogue import make
 from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
@@ -25,12 +27,12 @@ from ganaug.data.write import write
 from ganaug.study import results, saturate
 from ganaug.study.adaptation import ORACLE, oracle_fold, refuse_unscorable
 from ganaug.study.arms import Arm, choose, parse_arm, refuse_impossible_use, refuse_without_masks, with_controls
-from ganaug.study.cache import Cache
+from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, as_baseline, run_learner
 from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
 from ganaug.study.folds import Fold, adapting_fold, fold, learns_masks, regime_of, training_view, what_is_learnt
 from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
-from ganaug.study.parallel import run_all
+from ganaug.study.parallel import check_backend, run_all
 from ganaug.tasks import task
 
 StudyLog = Callable[[int, int, str, float], None]
@@ -61,8 +63,9 @@ class Study:
 
     Parameters
     ----------
-    arms : "rules+acgan", ids, Recipes or Systems; None lets the study pick arms that suit the set and say why.
-    task : "classification", "reid", or any Learner.
+    arms : "rules+acgan", or a list of such texts, Recipes and Systems; None lets the study pick arms that suit the set
+        and say why.
+    task : "classification", "segmentation", "reid", "few_shot", or any Learner.
     shots : training images a class (one number or several); None uses the whole training fold.
     unit : what `shots` count: images a "class", or images in "total" (one of each class at least, then in proportion).
     repeats : paired repeats; each draws new training rows and seeds, the same for all arms.
@@ -80,7 +83,7 @@ class Study:
     `run` raises InputError for data or arms that can't be studied.
     """
 
-    arms: Sequence[Any] | None = None
+    arms: str | Sequence[Any] | None = None
     task: str | Learner = "classification"
     shots: int | Sequence[int] | None = None
     unit: str = "class"
@@ -105,7 +108,7 @@ class Study:
     def sizes(self) -> list[int | None]:
         """Training sizes in rising order."""
         several = [self.shots] if self.shots is None or isinstance(self.shots, int) else list(self.shots)
-        return sorted(several, key=lambda n: -1 if n is None else n)
+        return sorted(set(several), key=lambda n: -1 if n is None else n)
 
     @property
     def learner(self) -> Learner:
@@ -124,7 +127,7 @@ class Study:
         data = self.prepared(data)
         rows = self.fold(data, self.sizes[0], 0)
         first = training_view(data, rows.train, rows.offered)
-        given = self.arms or ()
+        given = [self.arms] if isinstance(self.arms, str) else self.arms or ()
         if not given:
             given, self._why = choose(first)
         arms = with_controls([parse_arm(a, first) for a in given], self.left_out)
@@ -157,12 +160,16 @@ class Study:
                 raise InputError(f"{name} must be at least 1, found {value}.")
         if not self.margin > 0:
             raise InputError(f"margin must be above 0, found {self.margin}.")
+        if not 0 < self.alpha < 1:
+            raise InputError(f"alpha must lie between 0 and 1, found {self.alpha}.")
+        check_backend(self.backend)
         if self.labels_from not in (None, "source"):
             raise InputError(f"labels_from must be 'source', found '{self.labels_from}'.")
         if self.unit not in ("class", "total"):
             raise InputError(f"unit must be 'class' or 'total', found '{self.unit}'.")
-        if self.unit == "total" and self.labels_from:
-            raise InputError("unit='total' can't be combined with labels_from: leave one of them out.")
+        for name, given in (("unit='total'", self.unit == "total"), ("cut", self.cut), ("offer_rest", self.offer_rest)):
+            if given and self.labels_from:
+                raise InputError(f"{name} can't be combined with labels_from: leave one of them out.")
         for name in self.leave_out:
             if name not in CONTROLS:
                 raise InputError(f"there is no control '{name}': there are {', '.join(CONTROLS)}.")
@@ -183,7 +190,7 @@ class Study:
         refuse_pool_copies(data, [self.fold(data, self.sizes[0], repeat) for repeat in range(self.repeats)])
         fingerprint = data.fingerprint()
         self.claim(folder, fingerprint, resume)
-        shared = [fingerprint, repr(self.learner), self.seed, self.repeats_matter(data)]
+        shared = [__version__, fingerprint, told(self.learner), self.seed, self.repeats_matter(data)]
         cache = Cache(folder, json.dumps([*shared, precision(device(), mixed=True)]))
         go = self.runner(data, cache, log)
         found = self.saturated(data, arms, go)
@@ -191,7 +198,7 @@ class Study:
         cells = go(
             "training classifiers", run_learner, self.learner_jobs(data, arms, found, cache), self.learner, cache
         )
-        cells = counted_as_baseline(cells, made, arms)
+        cells = counted_as_baseline(cells, arms, lambda *place: self.made_for(data, cache, *place))
         content = results.collect(self, data, arms, found, made, cells, fingerprint, started)
         write_json(folder / "results.json", content)
         self.hand_out(data, arms, cache, folder)
@@ -258,8 +265,9 @@ class Study:
             for repeat in range(self.repeats):
                 rows = self.fold(data, shots, repeat)
                 for arm in arms:
-                    makers = [GeneratorJob(n, r, shots, repeat, self.generator_steps, rows) for n, r in arm.recipes]
-                    keys = tuple(cache.key("generator", maker.describe()) for maker in makers)
+                    keys = tuple(
+                        cache.key("generator", maker.describe()) for maker in self.makers(data, arm, shots, repeat)
+                    )
                     own = oracle_fold(rows, data) if arm.kind == "oracle" else rows
                     if all(cache.get(key)["status"] == "ok" for key in keys):
                         jobs.append(
@@ -269,18 +277,34 @@ class Study:
                         )
         return sorted(jobs, key=lambda job: not job.arm.joint)  # the longest first: workers then end together
 
+    def makers(self, data: ImageSet, arm: Arm, shots: int | None, repeat: int) -> list[GeneratorJob]:
+        """What makes the images of an arm in one repeat."""
+        rows = self.fold(data, shots, repeat)
+        return [GeneratorJob(n, r, shots, repeat, self.generator_steps, rows) for n, r in arm.recipes]
+
+    def made_for(self, data: ImageSet, cache: Cache, arm: Arm, shots: int | None, repeat: int) -> list[dict]:
+        """What is known of the images of an arm in one repeat."""
+        return [cache.get(cache.key("generator", job.describe())) for job in self.makers(data, arm, shots, repeat)]
+
     def hand_out(self, data: ImageSet, arms: Sequence[Arm], cache: Cache, folder: Path) -> None:
-        """The images of the first repeat at the largest size as class folders, for use elsewhere."""
-        rows = self.fold(data, self.sizes[-1], 0)
-        for name, recipe in {n: r for arm in arms for n, r in arm.recipes}.items():
-            target = folder / "images" / cache.slug(name)
-            job = GeneratorJob(name, recipe, self.sizes[-1], 0, self.generator_steps, rows)
-            path = cache.images(cache.key("generator", job.describe()))
-            if name == "duplicate" or name.startswith("folder:") or target.exists() or not path.is_file():
+        """The images of the first repeat at the largest size as class folders, for use elsewhere.
+
+        A study that goes on at other sizes replaces them.
+        """
+        handed = cache.get("handed") or {}
+        jobs = [job for arm in arms for job in self.makers(data, arm, self.sizes[-1], 0)]
+        for job in {
+            job.name: job for job in jobs if job.name != "duplicate" and job.recipe.system != "folder"
+        }.values():
+            target, key = folder / "images" / cache.slug(job.name), cache.key("generator", job.describe())
+            if (handed.get(target.name) == key and target.is_dir()) or not cache.images(key).is_file():
                 continue
-            made = stored_images(path, training_view(data, rows.train))
+            shutil.rmtree(target, ignore_errors=True)
+            made = stored_images(cache.images(key), training_view(data, job.fold.train))
             if len(made):
                 write(made, target, "folder")
+                handed[target.name] = key
+                cache.put("handed", handed)
 
     def export_folds(self, data: ImageSet, folder: str | Path) -> Path:
         """Write each repeat's training fold as class folders, for a tool that is to be judged by `folder:PATH`."""
@@ -294,15 +318,16 @@ class Study:
         return Path(folder)
 
 
-def counted_as_baseline(cells: Sequence[dict], made: Sequence[dict], arms: Sequence[Arm]) -> list[dict]:
+def counted_as_baseline(
+    cells: Sequence[dict], arms: Sequence[Arm], made_for: Callable[[Arm, int | None, int], list[dict]]
+) -> list[dict]:
     """Cells of every arm, with crashed and collapsed ones scored as their baseline."""
     by_place = {(c["arm"], c["shots"], c["repeat"]): c for c in cells}
-    images = {(m["arm"], m["shots"], m["repeat"]): m for m in made}
     full = []
     for arm in arms:
         for shots, repeat in sorted({(c["shots"], c["repeat"]) for c in cells}, key=str):
             cell = by_place.get((arm.name, shots, repeat), {"arm": arm.name, "status": "failed", "note": ""})
-            makers = [images[name, shots, repeat] for name, _ in arm.recipes]
+            makers = made_for(arm, shots, repeat)
             bad = next((m for m in makers if m["status"] != "ok"), None)
             cell["generated"] = sum(m["generated"] for m in makers)
             if bad is None and cell["status"] == "ok":

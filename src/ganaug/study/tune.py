@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from joblib import cpu_count
 
+from ganaug import __version__
 from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.run_folder import read_json, write_json
@@ -27,8 +29,8 @@ from ganaug.core.seeding import derive
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.study import rounds, saturate
-from ganaug.study.arms import Arm, stored_arm, with_controls
-from ganaug.study.cache import Cache
+from ganaug.study.arms import Arm, parse_arm, stored_arm, with_controls
+from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.folds import Fold, fold, regime_of, training_view
 from ganaug.study.generate import GeneratorJob, system_of
@@ -99,11 +101,20 @@ class Tune:
         data = with_test_fold(self.study().prepared(data), self.seed)
         self.study().fold(data, self.shots, 0)
         if self.arms:
-            self.study(arms=list(self.arms)).plan(data)
+            self.refuse_baselines(data)
         search = Search.open(self, data, Path(folder), resume, begun, log)
         winner, ranking = search.go()
         confirmed = search.confirm(winner)
         return search.finish(winner, ranking, confirmed)
+
+    def refuse_baselines(self, data: ImageSet) -> None:
+        """InputError for arms that can't be studied, and for those that the search compares all others with."""
+        asked = list(self.arms or ())
+        self.study(arms=asked).plan(data)
+        view = training_view(data, data.in_fold("train", "val"))
+        for arm in (parse_arm(given, view) for given in asked):
+            if arm.name == arm.baseline or arm.kind == "control" or arm.name == saturate.RULES.name:
+                raise InputError(f"arm '{arm.name}' is what the search compares with: name other arms, or none.")
 
     def study(self, **changes: Any) -> Confirmation:
         """A study with these settings."""
@@ -177,8 +188,8 @@ class Search:
         """Claim a new or own folder; a folder of other content, data or settings is refused."""
         seen, rows = training_part(data)
         learner = tune.study().learner
-        base = json.dumps([seen.fingerprint(), repr(learner), tune.seed, precision(device(), mixed=True)])
-        settings = {"data": data.fingerprint(), "learner": repr(learner), "seed": tune.seed, "shots": tune.shots}
+        base = json.dumps([__version__, seen.fingerprint(), told(learner), tune.seed, precision(device(), mixed=True)])
+        settings = {"data": data.fingerprint(), "learner": told(learner), "seed": tune.seed, "shots": tune.shots}
         settings["arms"] = [str(arm) for arm in tune.arms or ()]
         notes = claimed(folder, settings, resume)
         begun -= read_json(folder / "clock.json")["spent"] if (folder / "clock.json").is_file() else 0.0
@@ -244,6 +255,7 @@ class Search:
         if "found" not in self.notes:
             each = self.notes["update"] = self.timed(fold)
             self.refuse_short(each)
+            self.note()
             self.notes["found"] = self.baseline(each)
             self.note()
         height, width, _ = self.data.image.shape
@@ -446,7 +458,7 @@ class Search:
             "verdict": verdict,
             "sentence": sentence(winner, ranking, len(tried), verdict, confirmed),
             "advice": confirmed["summary"]["advice"] if verdict["verdict"] == "helps" else "",
-            "again": again(self.folder, winner, self.tune.shots, found["chosen"]),
+            "again": again(self.folder, winner, self.tune, found["chosen"]),
         }
         self.note()
         return Tuned(self.folder, self.notes)
@@ -484,8 +496,9 @@ def sentence(
     return said + f" Use {winner.name}."
 
 
-def again(folder: Path, winner: Candidate, shots: int | None, length: int) -> str:
+def again(folder: Path, winner: Candidate, tune: Tune, length: int) -> str:
     """A command that studies the winner again."""
-    given = {"shots": shots, "generator-steps": winner.steps, "length": length}
+    kind = tune.task if isinstance(tune.task, str) and tune.task != "classification" else None
+    given = {"task": kind, "shots": tune.shots, "generator-steps": winner.steps, "length": length}
     said = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
-    return f"ganaug study DATA --arm @{folder.as_posix()}/winner.json{said} -o again"
+    return f"ganaug study DATA --arm {shlex.quote(f'@{folder.as_posix()}/winner.json')}{said} -o again"

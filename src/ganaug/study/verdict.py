@@ -79,7 +79,7 @@ class Verdict:
     def _claim(self, of: str) -> str:
         said = {"no material difference": "makes no material difference", "inconclusive": "is inconclusive"}
         each = f" {'an' if of[0] in 'aeiou' else 'a'} {of}" if of else ""
-        size = "" if self.shots is None else f" with {self.shots} training images{each}"
+        size = "" if self.shots is None else f" with {self.shots} training image{'s' * (self.shots != 1)}{each}"
         return f"{self.arm} {said.get(self.verdict, self.verdict)} against {self.against}{size}"
 
     def _evidence(self) -> str:
@@ -189,7 +189,8 @@ def _needed(e: Estimate, repeats: int, margin: float, alpha: float, count: int) 
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    points = round(100 * value, 1)
+    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"
 
 
 def _p(value: float) -> str:

@@ -44,12 +44,15 @@ def network(backbone: Any, channels: int, outputs: int, size: tuple[int, int]) -
     """A backbone by name, or from a function (channels, outputs) -> module; InputError for an unknown name."""
     from torchvision import models
 
+    if isinstance(backbone, nn.Module):
+        raise InputError("backbone is a network, and a new one is needed for each training: give a function of it.")
     if callable(backbone):
         return backbone(channels, outputs)
     if backbone == "small":
         return small(channels, outputs, size)
     if backbone not in models.list_models(module=models):
         raise InputError(
-            f"there is no backbone '{backbone}': use small, a torchvision classifier such as resnet18, or a module."
+            f"there is no backbone '{backbone}': use small, a torchvision classifier such as resnet18, or a "
+            "function (channels, outputs) -> module."
         )
     return Network(*torchvision_classifier(backbone, channels, size), outputs)

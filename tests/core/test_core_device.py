@@ -64,3 +64,14 @@ def test_unknown_precision_is_one_sentence(monkeypatch):
     monkeypatch.setenv("GANAUG_PRECISION", "half")
     with pytest.raises(InputError, match="float32 or bfloat16, found 'half'"):
         product_dtype()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("gpu", "must be a device such as cpu, cuda or cuda:1, found 'gpu'"), ("cuda:1", "finds 1 GPUs")],
+)
+def test_a_device_that_is_not_there_is_one_sentence(monkeypatch, name, words):
+    monkeypatch.setenv("GANAUG_DEVICE", name)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(InputError, match=f"GANAUG_DEVICE .*{words}"):
+        device.device()

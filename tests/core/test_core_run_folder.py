@@ -9,12 +9,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from toys import grey_levels
+from toys import Toy, grey_levels
 
 import ganaug
-from ganaug.core import run_folder
+from ganaug.core import device, run_folder
+from ganaug.core.combine import PerClass
 from ganaug.core.run_folder import from_plain, plain
 from ganaug.data.errors import InputError
+from ganaug.data.scaling import Scaling
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_a_used_folder_needs_resume(run):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[1, 2]", "7", '{"system": "dcgan"}', '{"params": {}}', '{"system": 3, "params": 4}']
+    "text", ["{", "[" * 100_000, "[1, 2]", "7", '{"system": "dcgan"}', '{"params": {}}', '{"system": 3, "params": 4}']
 )
 def test_a_damaged_run_json_is_named(run, text):
     (run / "run.json").write_text(text, encoding="utf-8")
@@ -128,6 +130,52 @@ def test_an_unfitted_system_is_not_saved(tmp_path):
             ask(ganaug.make("dcgan"))
 
 
+def test_a_folder_of_another_run_is_not_overwritten(run):
+    ganaug.restore(run).save(run)  # itself: what a file holds as lists are tuples here
+    before = (run / "state.safetensors").read_bytes()
+    narrow = quietly(ganaug.make("dcgan", preset="tiny", width=4).fit, grey_levels(), budget=0)
+    fewer = quietly(ganaug.make("dcgan", preset="tiny").fit, grey_levels(rows=7), budget=0)
+    for other, words in ((narrow, r"\(params .*'width': 4"), (fewer, r"\(spec {'rows': 24}, here {'rows': 21}\)")):
+        with pytest.raises(InputError, match=rf"dcgan holds another run {words}.*: save elsewhere"):
+            other.save(run)
+    assert (run / "state.safetensors").read_bytes() == before
+
+
+def test_a_run_is_not_gone_on_with_under_another_scaling(tmp_path):
+    data = grey_levels()
+    Toy().fit(data, budget=1, run=tmp_path / "run")
+    other = data.but(scaling=Scaling("uint8", 0.0, 250.0))
+    with pytest.raises(InputError, match=r"was started with spec {'scaling': .*'high': 255.0}}, now .*'high': 250.0}}"):
+        Toy().fit(other, budget=1, run=tmp_path / "run", resume=True)
+
+
+def test_a_run_in_another_precision_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANAUG_PRECISION", "float32")
+    Toy().fit(grey_levels(), budget=1, run=tmp_path / "run")
+    monkeypatch.setenv("GANAUG_PRECISION", "bfloat16")
+    with pytest.raises(InputError, match=r"run was started in float32, now .* bfloat16: set GANAUG_PRECISION=float32"):
+        Toy().fit(grey_levels(), budget=1, run=tmp_path / "run", resume=True)
+
+
+def test_the_precision_of_clones_is_that_of_the_system_inside(tmp_path, monkeypatch):
+    class Mixed(Toy):
+        mixed_precision = True
+
+    monkeypatch.delenv("GANAUG_PRECISION", raising=False)
+    monkeypatch.setattr(device, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(run_folder, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(device, "bfloat16_units", lambda: True)
+    PerClass(Mixed()).fit(grey_levels(), budget=0, run=tmp_path / "run")
+    files = [tmp_path / "run" / "run.json", *(tmp_path / "run").glob("part-*/run.json")]
+    assert [json.loads(file.read_text())["precision"] for file in files] == ["bfloat16"] * 4
+
+
+def test_class_names_that_are_no_utf8_come_back(tmp_path):
+    data = grey_levels().but(classes=("caf\udce9", "grey", "bright"))  # as Python reads such a folder's name
+    quietly(ganaug.make("dcgan", preset="tiny").fit, data, budget=0, run=tmp_path / "run")
+    assert ganaug.restore(tmp_path / "run").spec.classes == data.classes
+
+
 def test_parameters_come_back_as_they_were():
     """numpy's numbers are numbers, tuples are lists, and a system or task is made again."""
     system = ganaug.make("dcgan", width=np.int64(5), lr=np.float32(0.5))
@@ -137,8 +185,6 @@ def test_parameters_come_back_as_they_were():
 
 
 def test_a_task_comes_back(monkeypatch):
-    from toys import Toy
-
     from ganaug.tasks.classification import Classifier
 
     class Joint(Toy):

@@ -144,6 +144,17 @@ def test_data_is_let_go_after_an_error_too():
     assert not hasattr(system, "train")
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_after_a_refused_fit_a_system_is_not_fitted(before):
+    system = Toy()
+    if before:
+        system.fit(grey_levels(), budget=0)
+    with pytest.raises(InputError, match="label"):
+        system.fit(grey_levels().but(label=None), budget=0)
+    with pytest.raises(InputError, match="toy is not fitted yet: call fit first"):
+        system.sample(1)
+
+
 def test_given_networks_are_not_touched():
     """A hyperparameter that is a network is the user's: neither its mode nor its weights are the system's."""
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import weakref
 import zlib
 from pathlib import Path
 
@@ -32,3 +33,19 @@ def png_bytes(height: int, width: int, depth: int, colour: int, rows: bytes = b"
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+class Held:
+    """Counts how many of the arrays that it was called with are in memory at a time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        weakref.finalize(array, self.gone)
+        return array
+
+    def gone(self) -> None:
+        self.now -= 1

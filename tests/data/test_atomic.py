@@ -94,6 +94,26 @@ def test_an_old_folder_stays_when_the_new_one_cannot_take_its_place(tmp_path, mo
     assert [p.name for p in out.iterdir()] == ["old"] and list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_a_killed_process_of_our_number_left_is_cleared(tmp_path, replace):
+    out = tmp_path / "out"
+    (atomic.beside(out) / "half").mkdir(parents=True)
+    if replace:
+        (out / "old").mkdir(parents=True)
+        (atomic.aside(out) / "older").mkdir(parents=True)
+    with atomic_folder(out, replace=replace) as part:
+        (part / "new").write_text("1")
+    assert [p.name for p in out.iterdir()] == ["new"] and list(tmp_path.iterdir()) == [out]
+
+
+def test_an_old_folder_that_a_killed_process_left_aside_comes_back(tmp_path):
+    out = tmp_path / "out"
+    (atomic.aside(out) / "old").mkdir(parents=True)
+    with pytest.raises(InputError, match="other content"), atomic_folder(out):
+        pytest.fail("it was replaced")
+    assert [p.name for p in out.iterdir()] == ["old"] and list(tmp_path.iterdir()) == [out]
+
+
 def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path):
     (tmp_path / "large-disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "large-disk")

@@ -20,6 +20,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
 from ganaug.data.outlines import as_runs, from_runs, inside_polygon, uncompressed
+from ganaug.data.readers.coco import NOBODY
 from ganaug.data.write import write
 
 CATEGORIES = [{"id": 3, "name": "cat"}, {"id": 18, "name": "dog"}]
@@ -240,6 +241,44 @@ def test_files_that_are_no_coco(tmp_path):
     told(tmp_path, "annotations.json", "category 4")
 
 
+def test_files_nested_too_deep(tmp_path):
+    (tmp_path / "annotations.json").write_text("[" * 100_000)
+    told(tmp_path, "annotations.json", "complete COCO", "RecursionError")
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 3, float("nan")], [1, 2, 3, 10**400], ["1", 2, 3, 4], "1 2 3 4", 5])
+@pytest.mark.parametrize("outline", [[], [square(0, 0, 2)]])
+def test_boxes_that_are_none(tmp_path, box, outline):
+    coco(tmp_path, thing(51, bbox=box, segmentation=outline))
+    told(tmp_path, "annotations.json has the bbox", "x, y, width and height")
+
+
+def renamed(folder: Path, name: str) -> None:
+    content = json.loads((folder / "annotations.json").read_text())
+    content["images"][0]["file_name"] = name
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+
+def test_images_outside_the_folder(tmp_path):
+    folder = coco(tmp_path / "set", thing(50))
+    outside = save(picture(0), tmp_path / "other.png")
+    for name in (str(outside), "../../other.png", "../images/../../other.png"):
+        renamed(folder, name)
+        told(folder, f"names the image {name},", "not below its folder")
+    renamed(folder, "../images/0.png")
+    assert json.loads(load(folder).origin[0])["file"] == "images/0.png"
+
+
+@pytest.mark.parametrize(("numbers", "more"), [((3, 4), []), ((10**9, 2), [NOBODY]), (("x", 2), [NOBODY])])
+def test_numbers_of_other_tools_are_not_taken_for_ours(tmp_path, numbers, more):
+    objects = [thing(50, segmentation=[square(0, 0, 2)]), thing(50)]
+    coco(tmp_path, *({**each, "instance": n} for each, n in zip(objects, numbers, strict=True)), n=1)
+    content = json.loads((tmp_path / "annotations.json").read_text())
+    (tmp_path / "annotations.json").write_text(json.dumps({**content, "categories": [*CATEGORIES, *more]}))
+    data = load(tmp_path)
+    assert data.boxes.shape == (1, 2, 4) and (data.instances[0, :2, :2] == 1).all()
+
+
 def test_images_that_do_not_fit(tmp_path):
     coco(tmp_path, thing(50))
     (tmp_path / "images" / "1.png").unlink()
@@ -274,6 +313,8 @@ def test_images_of_mixed_sizes_need_one_for_masks(tmp_path):
         ({"counts": [0, 9], "size": [3, 3]}, "[3, 3]"),
         ({"counts": [0, 9], "size": [6, 8]}, "[6, 8]"),
         ([[0, 0, 1, 1]], "three points"),
+        ([[0, 0, 1, float("nan"), 1, 1]], "finite"),
+        ([[0, 0, 1, float("inf"), 1, 1]], "finite"),
     ],
 )
 def test_outlines_that_can_not_be_read(tmp_path, outline, word):

@@ -12,7 +12,7 @@ from image_files import picture, png_bytes, save
 from PIL import Image, ImageOps
 
 from ganaug.data import decode as module
-from ganaug.data.decode import Header, decode, header, is_image
+from ganaug.data.decode import Header, decode, decode_mask, header, is_image
 from ganaug.data.errors import InputError
 
 
@@ -65,6 +65,37 @@ def test_palette_becomes_rgb_and_one_bit_becomes_grey(tmp_path):
     assert np.array_equal(agreed(tmp_path / "p.png"), np.full((2, 3, 3), [10, 20, 30]))
     Image.fromarray(np.array([[True, False]])).save(tmp_path / "b.png")
     assert agreed(tmp_path / "b.png")[..., 0].tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_palette_masks_are_the_numbers_of_the_palette(tmp_path, suffix, orientation):
+    numbers, exif = np.arange(12, dtype=np.uint8).reshape(3, 4), Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(numbers).convert("P")
+    image.putdata(numbers.ravel().tolist())
+    image.putpalette([value for k in range(256) for value in (255 - k, k, 7)])
+    image.save(tmp_path / f"a{suffix}", exif=exif)
+    upright = numbers if orientation == 1 else np.rot90(numbers, -1)
+    assert np.array_equal(decode_mask(tmp_path / f"a{suffix}"), upright)
+    assert header(tmp_path / f"a{suffix}")[:2] == upright.shape
+
+
+def test_masks_that_pillow_does_not_know_are_read_too(tmp_path):
+    numbers = np.array([[0, 1, 255], [3, 2, 300]])
+    tifffile.imwrite(tmp_path / "a.tif", numbers.astype(np.int64))
+    with pytest.raises(Image.UnidentifiedImageError):
+        Image.open(tmp_path / "a.tif")
+    assert np.array_equal(decode_mask(tmp_path / "a.tif"), numbers)
+
+
+@pytest.mark.parametrize(("suffix", "palette"), [(".png", False), (".tif", False), (".tif", True)])
+def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, suffix, palette):
+    image, exif = Image.fromarray(picture(1, 6, 8)), Image.Exif()
+    exif[0x0112] = 9
+    image = image.quantize(8) if palette else image
+    image.save(tmp_path / f"a{suffix}", exif=exif)
+    assert np.array_equal(agreed(tmp_path / f"a{suffix}"), np.asarray(image.convert("RGB")))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

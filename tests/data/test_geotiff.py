@@ -180,6 +180,21 @@ def test_size_moves_the_place_and_lets_no_nodata_in(tmp_path, fit):
     assert (data.image.at(0)[top : 32 - top, 6:9] == 1000).all() and (data.image.at(0)[16, 5] > 1000).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("memory", [gather.IN_MEMORY, 1])
+def test_padding_is_not_taken_for_signal(tmp_path, monkeypatch, dtype, memory):
+    values = np.full((4, 16, 32), 1000, dtype)
+    values[:, :, 16:] = 3001
+    monkeypatch.setattr(gather, "IN_MEMORY", memory)
+    file = raster(tmp_path / "a.tif", values)
+    data = load(file, (32, 32), "pad")
+    assert not data.valid[0, :8].any() and data.valid[0, 8:24].all() and not data.valid[0, 24:].any()
+    mean = 2000 if dtype == "uint16" else 2000.5
+    assert (data.image.at(0)[:8] == mean).all() and (data.image.at(0)[24:] == mean).all()
+    assert np.array_equal(data.image.at(0)[8:24], values.transpose(1, 2, 0))
+    assert load(file, (8, 8), "resize").valid is None and load(file, (16, 32), "pad").valid is None
+
+
 def test_folder_with_table_and_bands_txt(tmp_path):
     for k in range(3):
         raster(tmp_path / f"{k}.tif", scene(seed=k), names=())
@@ -440,7 +455,7 @@ def test_a_generated_image_lies_nowhere_and_says_what_made_it(tmp_path):
 
 def test_generated_rows_keep_clear_of_the_nodata_value_of_the_real_ones(tmp_path):
     real = load(raster(tmp_path / "a.tif", scene(12, 20), nodata=0))
-    files = written(ImageSet.cat([real, generated()]), tmp_path / "out")
+    files = written(ImageSet.cat([real, generated().but(scaling=real.scaling)]), tmp_path / "out")
     again = load(tmp_path / "out")
     assert again.valid is None and (generated().image[np.arange(2)] == 0).any()  # control
     assert np.array_equal(again.image[np.array([1, 2])], np.maximum(generated().image[np.arange(2)], 1))
@@ -570,7 +585,8 @@ def test_a_large_scene_is_cut_without_being_read_whole(tmp_path, monkeypatch):
 
 
 def test_tiles_of_tiles_and_resized_sets_keep_their_place(tmp_path):
-    data = ImageSet.cat([ganaug_load(raster(tmp_path / f"{k}.tif", scene(seed=k))) for k in range(3)])
+    parts = [ganaug_load(raster(tmp_path / f"{k}.tif", scene(seed=k))) for k in range(3)]
+    data = ImageSet.cat([part.but(scaling=parts[0].scaling) for part in parts])
     twice = tiled(tiled(data, 32), 16)
     row = next(k for k, text in enumerate(twice.origin) if json.loads(text)["top"] == 16)
     known = json.loads(twice.origin[row])

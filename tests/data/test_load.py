@@ -29,6 +29,16 @@ def test_embedded_digits():
     assert load("digits", name="mine").name == "mine"
 
 
+def test_an_embedded_name_and_a_folder_of_that_name(class_folders, monkeypatch):
+    folder = class_folders(cat=1, dog=1)
+    monkeypatch.chdir(folder.parent)
+    folder.rename("digits")
+    for way in ("./digits", Path("digits"), folder.parent / "digits"):
+        assert load(way).classes == ("cat", "dog")
+    with pytest.raises(InputError, match=r"'digits' is an embedded set, and .*digits exists too: write \./digits"):
+        load("digits")
+
+
 # --- class folders ---
 
 
@@ -148,7 +158,7 @@ def table_of(folder: Path, text: str, name: str = "labels.csv", images: str = ""
 @pytest.mark.parametrize(("mark", "images"), [(",", ""), (";", ""), ("\t", ""), (",", "images")])
 def test_csv(tmp_path, mark, images):
     lines = ["\ufeffFile,Class,split,patient,camera", "1.png,a/b,train,p2,7", "0.png, Größe ,test,p1,8"]
-    text = "\n".join([*lines, "2.png,..,elsewhere,p2,7", '3.png,,VAL,,""']).replace(",", mark)
+    text = "\n".join([*lines, "2.png,..,,p2,7", '3.png,,VAL,,""']).replace(",", mark)
     data = load(table_of(tmp_path, text, images=images))
     assert data.classes == ("..", "Größe", "a/b") and data.label.tolist() == [2, 1, 0, -1]
     assert data.fold.tolist() == [0, 2, -1, 1] and data.group.tolist() == [1, 0, 1, 2]
@@ -168,6 +178,15 @@ def test_metadata_jsonl(tmp_path):
 def test_a_table_without_labels(tmp_path):
     data = load(table_of(tmp_path, "path\n2.png\n0.png\n", "metadata.csv"))
     assert data.label is None and np.array_equal(data.image.at(0), picture(2))
+
+
+def test_ids_of_any_length_are_told_apart(tmp_path):
+    ids = ("123456789012345678901", "--5", "7", "7")
+    text = "\n".join(["file,identity,patient", *(f"{i}.png,{id},{id}" for i, id in enumerate(ids))])
+    data = load(table_of(tmp_path, text))
+    assert data.identity.tolist() == data.group.tolist() == [1, 0, 2, 2]
+    (tmp_path / "labels.csv").write_text("file,identity\n0.png,-5\n1.png,123456789012345678\n")
+    assert load(tmp_path).identity.tolist() == [-5, 123456789012345678]
 
 
 # --- tars ---
@@ -205,6 +224,19 @@ def test_unlabelled_images_lose_their_labels(class_folders, tmp_path):
     more = data.others["unlabelled"]
     assert len(data) == 4 and len(more) == 5 and more.label is None and more.classes == ()
     assert more.scaling == data.scaling and data.spec.others["unlabelled"].rows == 5
+
+
+def test_test_images_of_a_pool_are_never_learnt_from(class_folders):
+    class_folders("train", cat=2, dog=1)
+    class_folders("val", cat=1, dog=1)
+    folder = class_folders("test", cat=1, dog=2)
+    more = load(folder, unlabelled=folder).others["unlabelled"]
+    whole = load(folder)
+    assert len(more) == 5 and more.fold is None and len(whole) == 8
+    assert np.array_equal(more.image[np.arange(5)], whole.image[whole.in_fold("train", "val")])
+    alone = whole.select(whole.in_fold("test"))
+    with pytest.raises(InputError, match="are all of a test fold"):
+        load(folder, unlabelled=alone)
 
 
 def test_unlabelled_images_must_be_alike(class_folders, tmp_path):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ganaug.data.checks import require_classes
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
-from ganaug.data.readers import walk
+from ganaug.data.readers import arrays, walk
 
 
 def told(source: object, *words: str, **options: object) -> None:
@@ -132,6 +134,7 @@ def test_a_fit_that_is_none(class_folders):
         ("file,label\na.png,x\nb.png,y\nc.png,y\n", ["2 missing files", "b.png"]),
         ("name,label\na.png,x\n", ["column 'file'", "name, label"]),
         ("file,label\nnotes.txt,x\n", ["notes.txt", "no image"]),
+        ("file,split\na.png,eval\n", ["the split 'eval'", "none of train, val, test"]),
         ("file,label\n", ["holds no images"]),
         ("", ["holds no images"]),
     ],
@@ -144,7 +147,14 @@ def test_tables(tmp_path, text, words):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("{", ["line 2"]), ("[1]", ["line 2"]), ('{"file": "a.png", "label": ["x"]}', ["['x']"])]
+    ("line", "words"),
+    [
+        ("{", ["line 2"]),
+        ("[" * 100_000, ["line 2"]),
+        ("[1]", ["line 2"]),
+        ('{"file": "a.png", "label": ["x"]}', ["['x']"]),
+        ('{"file": "a.png", "split": "eval"}', ["the split 'eval'"]),
+    ],
 )
 def test_json_lines(tmp_path, line, words):
     save(picture(0), tmp_path / "a.png")
@@ -163,23 +173,26 @@ GOOD = np.zeros((4, 6, 6, 3), np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "words"),
+    ("content", "words"),
     [
         ({"x": GOOD}, ["'images'", "holds x"]),
         ({"images": np.zeros((4, 6))}, ["(4, 6)"]),
         ({"images": np.zeros((4, 3, 32, 32), np.uint8)}, ["channels last"]),
         ({"images": np.full((4, 6, 6), np.nan)}, ["NaN"]),
+        ({"images": np.full((4, 6, 6), 1e300)}, ["'images'", "beyond float32"]),
         ({"images": np.zeros((4, 6, 6), np.int64)}, ["int64"]),
         ({"images": GOOD, "labels": [0, 1]}, ["'labels'", "(2,)"]),
         ({"images": GOOD, "labels": [0, 1, 2, 0], "classes": ["a", "b"]}, ["up to 2", "2 classes"]),
         ({"images": GOOD, "labels": [0, 1, 0.5, 0]}, ["whole numbers"]),
         ({"images": GOOD, "labels": [0, 1, -2, 0]}, ["whole numbers"]),
+        ({"images": GOOD, "labels": [0, 1, np.inf, 0]}, ["whole numbers"]),
+        ({"images": GOOD, "labels": [0, 1, 2, 10**9]}, ["up to 1000000000 for 4 images", "number the classes"]),
         ({"images": GOOD, "labels": ["a", "b", "c", "a"], "classes": ["a", "b"]}, ["'c'"]),
         ({"images": GOOD, "labels": np.array(["a", "b", "c", "a"], object)}, ["pickled"]),
     ],
 )
-def test_archives(tmp_path, arrays, words):
-    np.savez(tmp_path / "bad.npz", **arrays)
+def test_archives(tmp_path, content, words):
+    np.savez(tmp_path / "bad.npz", **content)
     told(tmp_path / "bad.npz", "bad.npz", *words)
 
 
@@ -191,6 +204,30 @@ def test_archives_that_do_not_open(tmp_path):
     for name in ("cut.npz", "text.npz"):
         told(tmp_path / name, name, "cannot be read")
     told(tmp_path, "2 .npz files", "cut.npz")
+
+
+@pytest.mark.parametrize("how", ["encrypted", "another method", "no deflate"])
+def test_archives_that_do_not_unpack(tmp_path, how):
+    np.savez_compressed(tmp_path / "bad.npz", images=GOOD)
+    content = bytearray((tmp_path / "bad.npz").read_bytes())
+    listed = content.index(b"PK\x01\x02")
+    for flags in (6, listed + 8) if how == "encrypted" else ():
+        content[flags] |= 1
+    for method in (8, listed + 10) if how == "another method" else ():
+        content[method] = 99
+    if how == "no deflate":
+        start = 30 + content[26] + content[28]  # after the name and the extra field
+        content[start : start + 8] = b"\xff" * 8
+    (tmp_path / "bad.npz").write_bytes(content)
+    told(tmp_path / "bad.npz", "bad.npz", "cannot be read as .npz")
+
+
+def test_only_arrays_with_a_meaning_are_unpacked_and_not_too_many_bytes(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", images=GOOD, labels=[0, 1, 0, 1], features=np.zeros(10_000), depth=np.zeros(10_000))
+    monkeypatch.setattr(arrays, "MOST_BYTES", 2_000)
+    assert set(arrays.opened(tmp_path / "a.npz")) == {"images", "labels"} and len(load(tmp_path / "a.npz")) == 4
+    monkeypatch.setattr(arrays, "MOST_BYTES", 500)
+    told(tmp_path / "a.npz", "a.npz", "are read at once", "as files")
 
 
 @pytest.mark.parametrize(
@@ -210,6 +247,19 @@ def test_folds_that_do_not_fit(tmp_path, other, word):
 def test_tars_that_do_not_open(tmp_path):
     (tmp_path / "a.tar").write_text("no tar")
     told(tmp_path / "a.tar", "a.tar", "cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"), [(b"[" * 100_000, "cannot be read as a tar"), (b'{"split": "eval"}', "the split 'eval' in")]
+)
+def test_samples_with_facts_that_mean_nothing(tmp_path, facts, words):
+    image = save(picture(0), tmp_path / "a.png").read_bytes()
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in (("a.png", image), ("a.json", facts)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    told(tmp_path / "a.tar", "a.tar", words)
 
 
 # --- classes to learn from ---
@@ -247,3 +297,5 @@ def test_a_damaged_manifest_is_named(class_folders):
     (folder / "ganaug.json").write_text(json.dumps({"classes": ["cat"]}))
     (folder / "manifest.jsonl").write_text("{}\n")
     told(folder, "manifest.jsonl", "damaged")
+    (folder / "manifest.jsonl").write_text("[" * 100_000)
+    told(folder, "manifest.jsonl", "damaged", "RecursionError")

@@ -49,7 +49,18 @@ def test_pad_shrinks_the_longer_side():
     assert (tall[:, 2:6] == 9).all() and not tall[:, :2].any() and not tall[:, 6:].any()
 
 
-@pytest.mark.parametrize(("size", "fit"), [(0, "resize"), ((4, -1), "resize"), (8, "crop")])
+@pytest.mark.parametrize(
+    ("size", "fit"),
+    [
+        (0, "resize"),
+        ((4, -1), "resize"),
+        (8, "crop"),
+        ("64", "pad"),
+        (16.0, "resize"),
+        ((4,), "resize"),
+        ((4, 5.0), "pad"),
+    ],
+)
 def test_nonsense_is_refused(size, fit):
     with pytest.raises(InputError, match=r"size must|fit must"):
         as_size(size, fit)

@@ -76,3 +76,11 @@ def test_without_groups_a_holdout_is_stratified():
 def test_too_few_groups():
     with pytest.raises(InputError, match="1 groups"):
         holdout_rows(labelled([0, 1, 0, 1], group=np.zeros(4, int)), 0.5, 0)
+
+
+def test_groups_of_classes_with_few_images_each():
+    """Stratified by labels there would be no split at all: no class has an image for each of 5 folds."""
+    data = labelled([k for k in range(6) for _ in range(2)], group=np.arange(12) // 2)
+    held = holdout_rows(data, 0.2, 0)
+    assert 1 <= len(np.unique(data.group[held])) <= 2
+    assert not set(data.group[held]) & set(np.delete(data.group, held))

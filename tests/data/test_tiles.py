@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from image_files import Held
 from mask_files import scenes
 
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
-from ganaug.data.pixels import RaggedPixels
+from ganaug.data.pixels import FilePixels, RaggedPixels
 from ganaug.data.splits import few_groups, holdout_rows
 from ganaug.data.tiles import tiled
 
@@ -151,6 +153,19 @@ def test_a_second_set_is_cut_likewise():
 def test_what_can_not_be_cut(data, side, words):
     with pytest.raises(InputError, match=words):
         tiled(data, side)
+
+
+def test_files_are_decoded_one_at_a_time():
+    held = Held()
+    files = FilePixels(
+        [Path(f"{k}.png") for k in range(3)],
+        lambda path: held(scene().image.at(int(path.stem)).copy()),
+        (6, 9, 3),
+        np.dtype(np.uint8),
+    )
+    made = tiled(ImageSet(image=files), 3)
+    assert np.array_equal(made.image[np.arange(18)], tiled(scene(), 3).image[np.arange(18)])
+    assert held.most <= 2
 
 
 def test_views_are_cut_at_the_same_places():

@@ -146,6 +146,26 @@ def test_masks_keep_their_type_and_values(dtype: str) -> None:
     assert moved.dtype == mask.dtype and set(np.unique(moved)) <= {0, 1, 2, 3, 4, 255} and 255 in moved
 
 
+@pytest.mark.parametrize("dtype", ["bool", "float32", "int8"])
+@pytest.mark.parametrize("text", ["shift(0.2)", "flip_h"])
+def test_masks_that_can_not_hold_255_are_refused(dtype: str, text: str) -> None:
+    mask = np.ones((32, 32), dtype)
+    with pytest.raises(InputError, match=rf"mask must hold whole numbers up to 255.*found {dtype}: use mask.astype"):
+        Pipeline(text)(image=images(1)[0], mask=mask, index=0)
+
+
+@pytest.mark.parametrize("text", ["rotate(10)", "elastic(0.03)"])
+def test_empty_lists_are_no_boxes_and_no_points(text: str) -> None:
+    made = Pipeline(text)(image=images(1)[0], boxes=[], keypoints=[], index=0)
+    assert made["boxes"].shape == (0, 4) and made["keypoints"].shape == (0, 2)
+    made = Pipeline(text)(image=list(images(2)), boxes=[[], [[1, 2, 3, 4]]], index=[0, 1])
+    assert [len(boxes) for boxes in made["boxes"]] == [0, 1]
+
+
+def test_a_crop_without_sides_keeps_them() -> None:
+    assert str(Pipeline("crop(None, None, pad=2)")) == "crop(pad=2)"
+
+
 def test_a_fill_value_fills_every_band() -> None:
     white = np.full((16, 16, 13), 255, np.uint8)
     made = Pipeline("slide(10)", seed=1, fill=0.2)(image=white, index=0)["image"]
@@ -177,6 +197,12 @@ def test_nothing_in_nothing_out() -> None:
         ("rotate(__import__('os'))", "arguments must be plain numbers"),
         ("__import__('os').system('x')", "is no operation"),
         ("rotate(", "can't be read"),
+        ("flip_h for x in y", "can't be read"),
+        ("flip_h] + [rotate", "can't be read"),
+        ("(" * 5000, "can't be read"),
+        ("rotate(None)", "rotate: degrees must be a number from 0 to 180, found None"),
+        ("flip_h(p=None)", "p must be a number from 0 to 1, found None"),
+        ("crop(pad=None)", "crop: pad must be a whole number from 0 to 4096, found None"),
         ("noise(0.1), nois", "did you mean noise"),
         ("crop(3.5)", "crop: height must be a whole number from 1 to 16384, found 3.5"),
         ("randaugment(1.5)", "ops must be a whole number"),
@@ -215,7 +241,7 @@ def test_bad_images_and_targets_are_refused() -> None:
         Pipeline("rotate", fill="wrap")
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"draws": [{"operation": "rotate"}]}', '{"draws": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"draws": [{"operation": "rotate"}]}', '{"draws": 3}', "[" * 100_000])
 def test_a_damaged_record_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="recorded draw"):
         Draw.from_json(text)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class Gaussians: moments against numpy, rank, one-image and absent classes, shrinkage."""
+"""Classes by lot; class Gaussians: moments against numpy, rank, one-image and absent classes, shrinkage."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 
-from ganaug.parts.priors import ClassGaussian, normal, root, uniform
+from ganaug.parts.priors import ClassGaussian, any_of, normal, root, uniform
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,12 @@ def test_ranges():
     u, n = uniform(20_000, 3), normal(20_000, 3)
     assert u.min() >= -1 and u.max() <= 1 and u.var().item() == pytest.approx(1 / 3, abs=0.01)
     assert n.mean().item() == pytest.approx(0, abs=0.02) and n.var().item() == pytest.approx(1, abs=0.03)
+
+
+def test_classes_are_drawn_from_the_given_ones_equally_often():
+    found = any_of([1, 4, 5], 9000)
+    assert found.unique().tolist() == [1, 4, 5]
+    assert chisquare(torch.bincount(found)[[1, 4, 5]]).pvalue > 0.01
 
 
 def test_mean_and_covariance_are_numpys():

@@ -11,7 +11,9 @@ from ganaug.data.checks import with_identities
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study import quality, saturate
+from ganaug.study.arms import parse_arm
 from ganaug.study.folds import fold, training_view
+from ganaug.study.generate import GeneratorJob, folder_images
 from ganaug.study.saturate import inner_fold
 from ganaug.study.study import Study
 from ganaug.tasks.reidentification import Embedder, Reidentifier, embedded, queries
@@ -243,3 +245,14 @@ def test_joint_arm_without_its_field_is_refused_before_anything_runs(tmp_path):
 def test_unknown_task_lists_the_tasks(tmp_path):
     with pytest.raises(InputError, match="there is no task 'counting': there are classification, reid"):
         Study(task="counting").run(bodies(), tmp_path / "out")
+
+
+def test_folder_that_another_tool_made_holds_identities_of_the_training_fold(tmp_path):
+    data = with_identities(bodies())
+    rows = fold(data, None, 0, repeats=1, seed=0)
+    view = training_view(data, rows.train)
+    some = view.select(np.flatnonzero(view.label >= 10)).but(fold=None, others={})
+    ganaug.write(some, tmp_path / "made" / "shots-all", "folder")
+    arm = parse_arm(f"folder:{tmp_path}/made/shots-{{shots}}", view)
+    made = folder_images(data, GeneratorJob(arm.name, arm.recipes[0][1], None, 0, None, rows))
+    assert made.classes == view.classes and set(made.label) == {10, 11}

@@ -4,7 +4,10 @@ import numpy as np
 import torch
 
 import ganaug
+from ganaug.core.device import on_device
 from ganaug.data.image_set import ImageSet
+from ganaug.data.view import TrainView
+from ganaug.systems.transforms import adasyn
 
 
 def border_set():
@@ -52,6 +55,23 @@ def test_images_lie_between_two_images_of_the_class():
         assert (pixels[a] + u * d - x[row]).abs().max() < 1 / 100
 
 
+def test_shares_are_uniform_along_the_segment():
+    train = border_set()
+    made = ganaug.make("adasyn").fit(train).sample(per_class={"1": 600}, seed=2)
+    pixels, x = train.batch(slice(None)).image.flatten(1), made.batch().image.flatten(1)
+    start, end = (pixels[made.parents[:, side]] for side in (0, 1))
+    u = ((x - start) * (end - start)).sum(1) / (end - start).square().sum(1)
+    assert 0.45 < u.mean() < 0.55
+    assert abs(u.var() - 1 / 12) < 0.02
+
+
+def test_a_twin_of_another_class_is_the_nearest_neighbour_and_not_the_image_itself():
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 8, 8, 1)).astype(np.uint8)
+    train = ImageSet.of(np.concatenate([pixels, pixels]), [0] * 20 + [1] * 20)
+    system = ganaug.make("adasyn", k=1).fit(train)
+    assert (system.foreign_share(train.batch(slice(None)).image.flatten(1)) == 1).all()
+
+
 def test_without_foreign_neighbours_every_image_starts_equally_often():
     pixels = np.concatenate([np.full((6, 8, 8, 1), 20), np.full((6, 8, 8, 1), 220)]).astype(np.uint8)
     pixels += np.random.default_rng(0).integers(0, 9, pixels.shape).astype(np.uint8)
@@ -60,3 +80,15 @@ def test_without_foreign_neighbours_every_image_starts_equally_often():
     found = np.bincount(made.parents[:, 0], minlength=6)[:6]
     assert found.min() >= 8
     assert found.max() <= 12
+
+
+def test_images_are_kept_where_they_are_asked_for(monkeypatch):
+    """Neighbours and shares themselves can't be found without numbers."""
+    monkeypatch.setattr(adasyn, "same_class_neighbours", lambda x, label, k: label[:, None].expand(-1, k))
+    monkeypatch.setenv("GANAUG_DEVICE", "meta")
+    system = ganaug.make("adasyn", k=2)
+    monkeypatch.setattr(system, "foreign_share", lambda flat: flat[:, 0], raising=False)
+    monkeypatch.setattr(system, "cumulated", lambda r: r, raising=False)
+    with on_device():
+        system.prepare(TrainView.of(border_set()))
+    assert {value.device.type for value in (system.images, system.labels, system.ids, system.ends)} == {"meta"}

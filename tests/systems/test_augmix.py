@@ -54,6 +54,14 @@ def test_chains_are_one_to_three_operations_without_those_of_corruption_benchmar
     assert not used & {"Brightness", "Color", "Contrast", "Sharpness"}
 
 
+@pytest.mark.parametrize(("channels", "inverts"), [(1, True), (3, True), (4, False), (13, False)])
+def test_only_photographs_are_solarized(monkeypatch, channels, inverts):
+    monkeypatch.setattr(augmix, "CHAIN_OPS", ("Solarize",))
+    image = smooth(20, channels)
+    chained = ganaug.make("augmix").fit(None).chains(image)
+    assert torch.allclose(chained, image[:, None].expand_as(chained), atol=1e-6) != inverts
+
+
 def test_magnitudes_are_those_of_the_authors():
     system, op = ganaug.make("augmix", severity=3.0), torch.arange(14).repeat_interleave(500)
     with seeded(0, "strengths"):

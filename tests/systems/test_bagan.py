@@ -77,6 +77,57 @@ def test_generated_images_are_class_k_for_the_critic_and_their_own_class_for_the
     assert int(generator_labels.max()) < 4
 
 
+def test_second_stage_moves_the_critic_and_then_the_generator():
+    system, seen = fitted(4), []
+    update = system.update
+
+    def watched(loss, optimiser):
+        before = {name: weights(getattr(system, name)) for name in NETWORKS}
+        update(loss, optimiser)
+        seen.append([name for name in NETWORKS if not torch.equal(weights(getattr(system, name)), before[name])])
+
+    system.update = watched
+    system.set_mode(training=True)
+    with seeded(0, "step"):
+        system.step(skewed().batch(range(8)), 3)
+    assert seen == [["critic", "head"], ["gen"]]
+
+
+def test_the_generator_learns_to_be_named_by_a_critic_that_rests():
+    """Both get cross-entropy; each alone brings its own down."""
+    system, train = fitted(4, dropout=0.0, lr=2e-3), skewed()
+    update = system.update
+
+    def alone(learning, steps=30):
+        system.update = lambda loss, optimiser: update(loss, optimiser) if optimiser is learning else None
+        with seeded(0, "steps"):
+            made = [system.step(train.batch(range(i % 5, 95, 5)), 3) for i in range(steps)]
+        return [float(losses["generator"].detach()) for losses in made]
+
+    alone(system.opt_critic)
+    losses = alone(system.opt_gen)
+    assert losses[0] > 2
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+
+
+def test_classes_without_a_training_image_are_never_asked_for():
+    train = few_digits()
+    system = fitted(4, train.select(np.isin(train.label, (0, 2, 5))))
+    assert len(system.spec.classes) == 10
+    labels = system.any_class(300)
+    assert (torch.bincount(labels) > 60).nonzero().flatten().tolist() == labels.unique().tolist() == [0, 2, 5]
+    assert system.fakes(train.batch(range(8))) == 3  # of three classes, and not of ten
+
+
+def test_pool_rows_are_drawn_on_the_cpu_whatever_the_default_device_is():
+    train = skewed().but(others={"unlabelled": skewed().but(label=None, others={})})
+    drawn = []
+    for device in ("cpu", "meta"):
+        with torch.device(device), seeded(0, "draw"):
+            drawn.append(fitted(0).draw(train, torch.arange(5, device="cpu")).pair["unlabelled"].row)
+    assert torch.equal(*(torch.as_tensor(rows, device="cpu") for rows in drawn))
+
+
 def test_unlabelled_images_serve_the_autoencoder_only():
     train = skewed()
     system = fitted(6, train.but(label=np.where(np.arange(len(train)) % 2, train.label, -1)))

@@ -95,6 +95,29 @@ def test_the_classifier_learns_from_real_images_as_the_arm_gives_them_and_from_g
     assert not torch.equal(generated, batch.label)
 
 
+def test_generator_losses_by_hand():
+    """The source of the pair of each image's class, and the distance of the mean features."""
+    system, batch = fitted(7), few_digits().batch(range(0, 100, 13))
+    critic = system.critic.eval()
+    with seeded(2, "z"):
+        fooled, matched = system.generator_losses(batch)
+    with seeded(2, "z"), torch.no_grad():
+        real, made = critic.features(batch.image), critic.features(system.gen(system.asked(8)[0], batch.label))
+        own = critic.table(made)[torch.arange(8), :, batch.label]
+    torch.testing.assert_close(fooled, F.softplus(own[:, 1] - own[:, 0]).mean())
+    torch.testing.assert_close(matched, (made.mean(0) - real.mean(0)).abs().mean())
+
+
+def test_the_generator_learns_from_the_source_and_half_the_distance_of_the_features():
+    system, given = fitted(7), []
+    system.generator_losses = lambda batch: (torch.tensor(3.0), torch.tensor(5.0))
+    system.update = lambda loss, optimiser: given.append((optimiser, float(loss.detach())))
+    with seeded(0, "step"):
+        system.step(few_digits().batch(range(8)), PHASES[0])
+    assert [optimiser is system.opt_gen for optimiser, _ in given] == [False, True, True]
+    assert [loss for _, loss in given[1:]] == [5.5, 5.5]
+
+
 def test_the_label_joins_in_at_every_layer():
     generator = fitted(1).gen
     labels = torch.tensor([0, 1, 2, 3])
@@ -138,3 +161,11 @@ def test_the_choice_of_a_pair_of_logits_is_enough_to_make_the_asked_class():
 def test_without_that_choice_nothing_tells_the_generator_its_class(monkeypatch):
     monkeypatch.setattr(dada, "source_loss", lambda x, labels, source: source_loss(x, torch.zeros_like(labels), source))
     assert asked_and_made() < 0.4
+
+
+def test_classes_without_a_training_image_are_never_asked_for():
+    train = few_digits()
+    system = fitted(1, train.select(np.isin(train.label, (0, 2, 5))))
+    assert len(system.spec.classes) == 10
+    _, labels = system.asked(300)
+    assert (torch.bincount(labels) > 60).nonzero().flatten().tolist() == labels.unique().tolist() == [0, 2, 5]

@@ -1,14 +1,16 @@
-"""DG-Net: grey structure, gradient routing, labels of swapped images, schedule, swap and fused features."""
+"""DG-Net: grey structure, losses in closed form, gradient routing, labels, schedule, swap and fused features."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 import ganaug
 from ganaug.core.seeding import seeded
+from ganaug.data.batch import Batch
 from ganaug.data.image_set import ImageSet
 from ganaug.data.view import TrainView
 from ganaug.parts.nets.trunks import trunk
@@ -66,6 +68,118 @@ def test_structure_sees_no_colour():
     assert torch.allclose(system.enc_s(grey(batch.image)), system.enc_s(grey(recoloured)), atol=1e-5)
     brighter = batch.image * torch.linspace(0.5, 1, 32)
     assert not torch.allclose(system.enc_s(grey(batch.image)), system.enc_s(grey(brighter)), atol=1e-3)
+
+
+# --- losses in closed form ---------------------------------------------------------------------------------------
+
+
+class Stub(nn.Module):
+    """A network that is a plain function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+class Recogniser(nn.Module):
+    """E_a on plain images: the code is their value, and both heads name by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Identity()
+        self.primary, self.fine = (Stub(lambda pooled, by=by: pooled.mean(1)[:, None] * by) for by in (PRIMARY, FINE))
+
+    def code(self, maps):
+        return maps.mean((1, 2, 3))[:, None]
+
+    def heads(self, maps):
+        pooled = maps.amax((2, 3))
+        return self.primary(pooled), self.fine(pooled)
+
+
+PRIMARY, FINE = torch.tensor([1.0, -2.0, 3.0, 0.5, 2.0]), torch.tensor([-1.0, 2.0, 0.0, 4.0, 1.0])
+VALUES, POSITIVES = torch.tensor([0.1, 0.2, 0.3, 0.5]), torch.tensor([0.15, 0.1, 0.4, 0.3])
+OWN, PARTNER = torch.arange(4), torch.tensor([2, 3, 0, 1])
+TAUGHT = torch.tensor([[0.1, 0.2, 0.3, 0.2, 0.2]]).repeat(4, 1)
+SWAPPED = VALUES / 2 + VALUES[PARTNER]
+
+
+def plain(values):
+    return values[:, None, None, None].expand(-1, 3, 4, 4).contiguous()
+
+
+def stubbed(**params):
+    """E_s halves, the decoder adds the code, two critics say 4 and -8 times the value; 4x4 images of one value each."""
+    system, _ = opened(total=1000, **params)
+    system.enc_a, system.enc_s = Recogniser(), Stub(lambda images: images / 2)
+    system.dec = Stub(lambda structure, code: (structure + code[..., None, None]).expand(-1, 3, -1, -1))
+    system.critic = Stub(lambda images: [by * images.mean((1, 2, 3))[:, None] for by in (4.0, -8.0)])
+    system.taught = lambda images: TAUGHT
+    return system, Batch(plain(VALUES), identity=system.ids[:4], pair={"positive": Batch(plain(POSITIVES))})
+
+
+def painters_loss(ramp):
+    rebuilt = (VALUES / 2).mean() + (POSITIVES - VALUES / 2).abs().mean()
+    fooled = (4 * SWAPPED - 1).square().mean() + (-8 * SWAPPED - 1).square().mean()
+    named = F.cross_entropy(SWAPPED[:, None] * PRIMARY, OWN[PARTNER])
+    code, structure = (SWAPPED - VALUES[PARTNER]).abs().mean(), (SWAPPED - VALUES).abs().mean() / 2
+    cycle = (SWAPPED / 2 + SWAPPED[PARTNER] - VALUES).abs().mean()
+    return 5 * rebuilt + 2 * fooled + 0.5 * named + min(1.0, 2 * ramp) * (code + structure) + 2 * ramp * cycle
+
+
+def critics_loss():
+    """A critic of slope c has the gradient c / 48 at each of 48 values."""
+    found = sum((by * VALUES - 1).square().mean() + (by * SWAPPED).square().mean() for by in (4, -8))
+    return found + 0.01 * (4**2 + 8**2) / 48
+
+
+def recognisers_loss(ramp):
+    real = sum(F.cross_entropy(values[:, None] * PRIMARY, OWN) for values in (VALUES, POSITIVES))
+    fine = sum(F.cross_entropy(values[:, None] * FINE, OWN) for values in (VALUES, SWAPPED))
+    far = (TAUGHT * (TAUGHT.log() - (SWAPPED[:, None] * PRIMARY).log_softmax(1))).sum(1).mean()
+    return real + 2 * ramp * (far + 0.2 * fine)
+
+
+@pytest.mark.parametrize(("published", "batches"), [(False, 1), (True, 2)])
+def test_losses_have_the_published_weights(published, batches):
+    """As released, the losses of the two batches are added; else they are a mean."""
+    system, batch = stubbed(published=published)
+    for t, ramp in ((0, 0.0), (310, 0.25), (330, 0.75), (999, 1.0)):
+        assert system.ramp(t) == ramp
+        found = losses_of(system, batch, t)
+        torch.testing.assert_close(found["paint"].detach(), batches * painters_loss(ramp))
+        torch.testing.assert_close(found["critic"].detach(), batches * critics_loss())
+        torch.testing.assert_close(found["id"].detach(), batches * recognisers_loss(ramp))
+
+
+def test_structure_loss_trains_the_encoder_or_the_painter_with_equal_odds():
+    system, _ = stubbed()
+    system.enc_s = nn.Conv2d(1, 1, 1)
+    swapped, structure = plain(SWAPPED).requires_grad_(True), plain(VALUES)[:, :1]
+    reached = []
+    with seeded(0, "coins"):
+        for _ in range(400):
+            *_, loss = system.consistency(swapped, VALUES[:, None], structure, OWN, 1.0)
+            gradients = torch.autograd.grad(loss, [swapped, system.enc_s.weight], allow_unused=True)
+            reached.append([g is not None for g in gradients])
+    painter, encoder = np.array(reached).T
+    assert (painter != encoder).all()
+    assert 0.4 < painter.mean() < 0.6
+
+
+def test_the_teacher_pools_by_the_mean_where_it_learns_and_where_it_is_asked():
+    system, batch = opened()
+    maps, pooled = [], []
+    system.tutor.trunk.register_forward_hook(lambda module, given, made: maps.append(made))
+    system.tutor.primary.register_forward_hook(lambda module, given, made: pooled.append(given[0]))
+    system.taught(batch.image)
+    system.teacher_steps = 0.01
+    system.prepare(system.train)
+    assert len(maps) == len(pooled) == 3
+    assert all(torch.equal(a.mean((2, 3)), b) for a, b in zip(maps, pooled, strict=True))
 
 
 # --- gradient routing --------------------------------------------------------------------------------------------
@@ -220,6 +334,32 @@ def test_variants_carry_identity_and_both_parents(fitted):
     assert np.array_equal(made.identity, donors.identity)
     assert np.array_equal(made.parents[:, 1], data.index)
     assert (donors.identity != data.identity).all()
+
+
+@pytest.mark.parametrize("size", [(32, 34), (33, 32), (50, 38)])
+def test_sides_need_not_be_multiples_of_four(size):
+    data = people(size=size)
+    system = ganaug.make("dg_net", preset="tiny", teacher_steps=0.0).fit(data, budget=3, seed=0)  # a step a stage
+    assert [system.ramp(t) for t in range(3)] == [0.0, 0.0, 1.0]
+    assert system.augment(data).images().shape == (20, 3, *size)
+    images = data.images([0, 5])
+    with torch.no_grad():
+        assert system.combine(images).shape == (9, 3, *size)
+        whole = system.dec(system.enc_s(grey(images)), system.enc_a.code(system.enc_a.trunk(images)))
+        assert torch.equal(system.painted(images, images), whole[..., : size[0], : size[1]].clamp(-1, 1))
+
+
+def test_donors_of_appearance_have_another_identity_and_a_known_one():
+    data = people()
+    data = data.but(identity=np.where(np.arange(20) % 4 == 3, -1, data.identity))
+    system, _ = opened()
+    for seed in range(20):
+        with seeded(seed, "draw"):
+            batch = system.draw(data, torch.tensor([0, 5, 10, 3]))
+        donor, positive = (batch.pair[name].identity for name in ("appearance", "positive"))
+        assert (donor >= 0).all()
+        assert (donor != batch.identity).all()
+        assert torch.equal(positive, batch.identity)
 
 
 def test_grid_holds_structures_in_the_first_column_and_appearances_in_the_first_row(fitted):

@@ -179,3 +179,11 @@ def test_an_image_fits_its_own_mask_better_than_another(trained):
     colours = torch.as_tensor(COLOURS / 127.5 - 1).float()
     own, other = (colours[m].movedim(3, 1) for m in (batch.mask, batch.mask.roll(1, 0)))
     assert F.l1_loss(batch.image, own) < 0.5 * F.l1_loss(batch.image, other)
+
+
+def test_images_do_not_depend_on_how_many_rows_are_like_them():
+    """Nothing of a row is asked for, and batch norm knows whole chunks only."""
+    system = fitted(4)
+    few, many = (system.sample(like=cells(n)) for n in (3, 20))
+    assert torch.equal(few.images(), many.images(range(3)))
+    assert np.array_equal(few.mask, many.mask[:3])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from judges import agreement, few_digits, judge, weights
+from scipy.stats import chisquare
 from torch.nn import functional as F
 
 import ganaug
@@ -76,6 +77,21 @@ def test_parents_are_training_images_of_the_asked_class():
     label_of = dict(zip(train.index.tolist(), train.label.tolist(), strict=True))
     assert made.parents.shape == (300, 2)
     assert all({label_of[i] for i in pair} == {k} for pair, k in zip(made.parents.tolist(), made.label, strict=True))
+
+
+def test_new_points_lie_one_to_four_tenths_along_the_arc_from_the_first_parent():
+    train = few_digits()
+    system, seen = fitted(2, train), []
+    system.gen.register_forward_hook(lambda module, given, made: seen.append(given[0]))
+    made = system.sample(per_class=system.chunk, seed=3)
+    points, weight = torch.cat(seen), system.points.weight.detach()
+    first, second = (weight[np.searchsorted(train.index, made.parents[:, side])] for side in (0, 1))
+    whole, part = ((first * other).sum(1).clamp(-1, 1).acos() for other in (second, points))
+    tenths = 10 * (part / whole)[whole > 0.1]
+    assert (tenths - tenths.round()).abs().max() < 0.05
+    counts = torch.bincount(tenths.round().int())
+    assert len(counts) == 5 and counts[0] == 0
+    assert chisquare(counts[1:]).pvalue > 0.01
 
 
 @pytest.fixture(scope="module")

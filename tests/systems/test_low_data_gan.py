@@ -1,11 +1,15 @@
-"""Small-set GAN: routing, the average generator, and that it learns its classes."""
+"""Small-set GAN: routing, penalties in closed form, the average generator, and that it learns its classes."""
 
 import numpy as np
+import pytest
 import torch
 from judges import agreement, few_digits, weights
+from torch import nn
+from torch.nn import functional as F
 
 import ganaug
 from ganaug.core.seeding import seeded
+from ganaug.parts.losses.lecam import LeCam
 from ganaug.systems.low_data.low_data_gan import PairCritic, class_pairs
 
 
@@ -29,6 +33,70 @@ def test_each_update_moves_its_own_network_only():
     with seeded(0, "step"):
         system.step(train.batch(range(8)), 0)
     assert seen == [(False, True), (True, True)]
+
+
+class Weighted(nn.Module):
+    """D(x) = <w, x>, whatever the class."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 64).view(1, 8, 8) / 10)
+
+    def forward(self, images, labels):
+        return (images * self.weight).sum((1, 2, 3))
+
+
+def weighted(**params):
+    """A system with a linear critic and without augmentation, a batch, generated images, and the logits of both."""
+    system, batch = fitted(1, policy="", **params), few_digits().batch(range(8))
+    system.critic, system.anchors = Weighted(), LeCam()
+    fake = batch.image.roll(3, 0).flip(3) / 2
+    real, made = (system.critic(images, batch.label).detach() for images in (batch.image, fake))
+    return system, batch, fake, real, made, F.relu(1 - real).mean() + F.relu(1 + made).mean()
+
+
+def test_r1_by_hand_every_sixteenth_step():
+    system, batch, fake, *_, hinge = weighted(gamma=3.0)
+    plain, penalised = (system.critic_loss(batch, fake, batch.label, t) for t in (17, 32))
+    weight = system.critic.weight
+    torch.testing.assert_close(plain, hinge)
+    torch.testing.assert_close(penalised - plain, 16 * 3.0 / 2 * weight.square().sum())
+    (gradient,) = torch.autograd.grad(penalised - plain, weight)
+    torch.testing.assert_close(gradient, 16 * 3.0 * weight.detach())
+
+
+def test_lecam_by_hand():
+    """Anchors of a first batch are its own means, and cross over."""
+    system, batch, fake, real, made, hinge = weighted(lecam=0.3)
+    loss = system.critic_loss(batch, fake, batch.label, 0)
+    apart = F.relu(real - made.mean()).square().mean() + F.relu(real.mean() - made).square().mean()
+    assert apart > 0.01
+    torch.testing.assert_close(loss, hinge + 0.3 * apart)
+
+
+def test_adam_of_the_critic_allows_for_a_penalty_every_sixteenth_step():
+    plain, lazy = (fitted(0, gamma=gamma, lr_critic=3e-3).opt_critic.defaults for gamma in (0.0, 1.0))
+    assert (plain["lr"], plain["betas"]) == (3e-3, (0.0, 0.9))
+    assert lazy["lr"] == pytest.approx(3e-3 * 16 / 17)
+    assert lazy["betas"] == (0.0, pytest.approx(0.9 ** (16 / 17)))
+
+
+@pytest.mark.parametrize(("t", "critic"), [(0, torch.float32), (1, torch.bfloat16)])
+def test_the_critic_learns_in_float32_where_there_is_a_penalty(t, critic):
+    system, seen = fitted(1, gamma=1.0), []
+    system.critic.trunk.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    update = system.update
+
+    def watched(loss, optimiser):
+        seen.append((torch.ones(1, 1) @ torch.ones(1, 1)).dtype)
+        update(loss, optimiser)
+
+    system.update = watched
+    system.set_mode(training=True)
+    with seeded(0, "step"), torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
+        losses = system.step(few_digits().batch(range(8)), t)
+    assert seen == [critic] * 3 + [torch.bfloat16] * 2  # real, generated and update of the critic, then the generator
+    assert all(torch.isfinite(loss) for loss in losses.values())
 
 
 def test_samples_come_from_the_average_and_not_from_the_generator_itself():
@@ -105,3 +173,11 @@ def spread(system):
     """Mean distance of generated images of one class."""
     made = system.sample(per_class=30, seed=2)
     return np.mean([torch.pdist(made.images(made.label == k).flatten(1)).mean() for k in range(3)])
+
+
+def test_classes_without_a_training_image_are_never_asked_for():
+    train = few_digits()
+    system = fitted(1, train.select(np.isin(train.label, (0, 2, 5))))
+    assert len(system.spec.classes) == 10
+    _, labels = system.asked(300)
+    assert (torch.bincount(labels) > 60).nonzero().flatten().tolist() == labels.unique().tolist() == [0, 2, 5]

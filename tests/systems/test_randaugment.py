@@ -70,6 +70,16 @@ def test_magnitude_zero_changes_an_image_by_autocontrast_and_equalize_only(calls
     assert torch.equal(changed, histogram)
 
 
+@pytest.mark.parametrize(("channels", "inverts"), [(1, True), (3, True), (4, False), (13, False)])
+def test_only_photographs_are_solarized(calls, channels, inverts):
+    batch = Batch(image=smooth(300, channels))
+    found = ganaug.make("randaugment", ops=1, magnitude=20).fit(None).augment(batch)
+    ((op, _),) = calls
+    rows = op == OPS.index("Solarize")
+    assert rows.sum() > 10
+    assert torch.equal(found.image[rows], batch.image[rows]) != inverts
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 32), (13, 32, 20)])
 def test_any_channels_and_sizes_same_seed_same_bits_and_nothing_in_place(shape):
     batch = Batch(image=smooth(64, *shape), label=torch.arange(64))

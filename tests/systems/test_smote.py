@@ -4,10 +4,13 @@ import numpy as np
 import torch
 
 import ganaug
+from ganaug.core.device import on_device
 from ganaug.data.embedded import digits
+from ganaug.data.image_set import ImageSet
 from ganaug.data.splits import few_shot
 from ganaug.data.view import TrainView
 from ganaug.parts.neighbours import same_class_neighbours
+from ganaug.systems.transforms import smote
 
 
 def skewed():
@@ -53,6 +56,30 @@ def test_shares_are_uniform_along_the_segment():
     counts = np.unique(made.parents[:, 0], return_counts=True)[1]
     assert len(counts) == 5
     assert counts.min() > 80  # expectation 120 a start
+    pixels = train.batch(slice(None)).image.flatten(1)
+    start, end = (pixels[np.searchsorted(train.index, made.parents[:, side])] for side in (0, 1))
+    x = made.batch().image.flatten(1)
+    u = ((x - start) * (end - start)).sum(1) / (end - start).square().sum(1)
+    assert 0.45 < u.mean() < 0.55
+    assert abs(u.var() - 1 / 12) < 0.02
+
+
+def test_a_class_of_equal_images_is_no_obstacle():
+    pixels = np.repeat(np.array([20, 220], np.uint8), 8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+    train = ImageSet.of(pixels, [0] * 8 + [1] * 8)
+    made = ganaug.make("smote", k=3).fit(train).sample(per_class=20)
+    assert (made.parents[:, 0] != made.parents[:, 1]).all()
+    assert np.array_equal(made.batch().image[:, 0, 0, 0] > 0, made.batch().label == 1)
+
+
+def test_images_are_kept_where_they_are_asked_for(monkeypatch):
+    """The neighbours themselves can't be found without numbers."""
+    monkeypatch.setattr(smote, "same_class_neighbours", lambda x, label, k: label[:, None].expand(-1, k))
+    monkeypatch.setenv("GANAUG_DEVICE", "meta")
+    system = ganaug.make("smote", k=2)
+    with on_device():
+        system.prepare(skewed())
+    assert {value.device.type for value in (system.images, system.labels, system.ids)} == {"meta"}
 
 
 def test_balance_plan_makes_the_classes_equal():

@@ -66,6 +66,14 @@ def test_small_images_are_not_pushed_out_more_often_than_images_of_32_pixels():
         assert empty < 0.02
 
 
+@pytest.mark.parametrize(("channels", "inverts"), [(1, True), (3, True), (4, False), (13, False)])
+def test_only_photographs_are_solarized(monkeypatch, channels, inverts):
+    system, batch = ganaug.make("trivialaugment").fit(None), Batch(image=smooth(20, channels))
+    chosen = torch.full((20,), OPS.index("Solarize")), torch.full((20,), 20)
+    monkeypatch.setattr(system, "choices", lambda n: chosen, raising=False)
+    assert torch.equal(system.augment(batch).image, batch.image) != inverts
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 32), (13, 32, 20)])
 def test_any_channels_and_sizes_same_seed_same_bits_and_nothing_in_place(shape):
     batch = Batch(image=smooth(64, *shape), label=torch.arange(64))

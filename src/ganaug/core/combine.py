@@ -86,6 +86,9 @@ class Clones(System):
             parts = self.parts_of(view)
             if folder is not None:
                 run_folder.open_run(self, folder, resume, seed)
+        except Exception:
+            del self.spec  # not fitted
+            raise
         finally:
             del self.train
         self.labels_ = {key: -1 if view.label is None else int(view.label[rows[0]]) for key, rows in parts.items()}

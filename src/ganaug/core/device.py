@@ -17,8 +17,18 @@ from ganaug.data.errors import InputError
 
 
 def device() -> torch.device:
-    """The GPU when there is one, else the CPU; the environment variable GANAUG_DEVICE decides otherwise."""
-    return torch.device(os.environ.get("GANAUG_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The GPU when there is one, else the CPU; the environment variable GANAUG_DEVICE decides otherwise.
+
+    Raises InputError where it names no device, or a GPU that is not there.
+    """
+    asked = os.environ.get("GANAUG_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(asked)
+    except RuntimeError:
+        raise InputError(f"GANAUG_DEVICE must be a device such as cpu, cuda or cuda:1, found '{asked}'.") from None
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"GANAUG_DEVICE is {asked}, and torch finds {torch.cuda.device_count()} GPUs: set another.")
+    return chosen
 
 
 @contextmanager

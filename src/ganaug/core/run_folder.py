@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from ganaug.core import loop, state
 from ganaug.core.catalogue import make
-from ganaug.core.device import on_device
+from ganaug.core.device import device, on_device, precision
 from ganaug.data.atomic import atomic_file
 from ganaug.data.errors import InputError
 from ganaug.data.spec import Spec
@@ -70,7 +70,7 @@ def from_plain(facts: Mapping[str, Any]) -> System:
 
 def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
     """Claim a run folder. A folder of another system, other parameters or other data is refused."""
-    own = describe(system, system.train.fingerprint(), seed)
+    own = {**describe(system, system.train.fingerprint(), seed), "precision": precision_of(system)}
     file = folder / "run.json"
     if resume and file.is_file():
         compare(read_json(file), own, folder)
@@ -82,6 +82,12 @@ def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
     write_json(file, own)
 
 
+def precision_of(system: System) -> str:
+    """What the steps of a fit multiply in here."""
+    inner = system.inner() if hasattr(system, "wrapper") else system
+    return precision(device(), inner.mixed_precision)
+
+
 def compare(stored: Mapping[str, Any], own: Mapping[str, Any], folder: Path) -> None:
     """InputError that names what differs between a stored run and the one asked for."""
     if stored.get("system") != own["system"]:
@@ -91,18 +97,39 @@ def compare(stored: Mapping[str, Any], own: Mapping[str, Any], folder: Path) -> 
             f"{folder} was fitted on another data set (fingerprint {stored.get('data')}, now {own['data']}): "
             "give the data it was started with, or another folder."
         )
-    for name in ("wrapper", "params", "seed"):
-        was, now = stored.get(name), own.get(name)
+    found = difference(stored, own, ("wrapper", "params", "seed", "spec"))
+    if found:
+        raise InputError(f"{folder} was started with {found[0]} {found[1]}, now {found[2]}: keep them equal.")
+    was, now = stored.get("precision", own["precision"]), own["precision"]
+    if was != now:
+        raise InputError(f"{folder} was started in {was}, now it would go on in {now}: set GANAUG_PRECISION={was}.")
+
+
+def difference(stored: Mapping[str, Any], own: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any, Any] | None:
+    """(name, was, now) of the first fact that differs; of specs, which are long, only the parts that do."""
+    own = json.loads(json.dumps(own))  # tuples are lists in a file
+    for name in names:
+        was: Any = stored.get(name)
+        now: Any = own.get(name)
+        if was != now and name == "spec" and isinstance(was, dict):
+            parts = [part for part in now if was.get(part) != now[part]]
+            was, now = ({part: spec.get(part) for part in parts} for spec in (was, now))
         if was != now:
-            raise InputError(f"{folder} was started with {name} {was}, now {now}: keep them equal.")
+            return name, was, now
+    return None
 
 
 def save(system: System, folder: Path) -> None:
-    """Write a fitted system into a folder."""
+    """Write a fitted system into a folder; InputError before it is fitted, and for a folder that holds another run."""
     if not hasattr(system, "fitted_"):
         raise InputError(f"{system.CARD.id} is not fitted yet: call fit before save.")
-    if not (folder / "run.json").is_file():
-        write_json(folder / "run.json", describe(system, "", system.fitted_["seed"]))
+    own, file = describe(system, "", system.fitted_["seed"]), folder / "run.json"
+    if file.is_file():
+        found = difference(read_json(file), own, ("system", "wrapper", "params", "seed", "spec"))
+        if found:
+            raise InputError(f"{folder} holds another run ({found[0]} {found[1]}, here {found[2]}): save elsewhere.")
+    else:
+        write_json(file, own)
     done = system.fitted_
     at = loop.Progress(done["seed"], system.total, done["steps"], done["retry"])
     loop.checkpoint(state.snapshot(system), at, folder)
@@ -151,7 +178,7 @@ def read_json(file: Path) -> dict:
     """A JSON file; InputError when it is damaged."""
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"{file} can't be read as JSON facts ({error}): restore it or fit again.") from None
 
 
@@ -159,4 +186,4 @@ def write_json(file: Path, content: Any) -> None:
     """A JSON file, atomically; its folder is created."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(json.dumps(content, indent=1), encoding="ascii")  # names that are no UTF-8 too

@@ -63,6 +63,11 @@ def unseen(system: System) -> list[str]:
     return [field for field in system.needs if field not in system.conditions and field not in system.CARD.makes]
 
 
+def asks_nothing(system: System) -> bool:
+    """Whether its images come from noise alone: nothing of a row can be asked of them."""
+    return not system.conditional and set(system.needs) <= set(system.CARD.makes)
+
+
 def seen(system: System, rows: Tensor) -> Batch:
     """Conditions drawn from those seen in training; refused where they are whole images or maps."""
     if unseen(system):
@@ -82,7 +87,7 @@ def of_class(k: int, rows: Tensor) -> Batch:
 
 def asked(system: System, like: ImageSet, rows: Tensor) -> Batch:
     """The conditions of some rows: everything but their image; nothing for a system that follows none of it."""
-    if not system.needs and not system.conditional:
+    if asks_nothing(system):
         return Batch(index=rows)
     for field in unseen(system):
         if not has(like.spec, field):
@@ -120,7 +125,7 @@ def chunks(
     for c in range(start // system.chunk, -(-stop // system.chunk) if stop > start else 0):
         first = c * system.chunk
         rows = torch.arange(first, first + system.chunk)
-        if key == "like":
+        if key == "like" and not asks_nothing(system):
             rows = rows[rows < stop]
         with working(system, seed, "sample", key, c) as chosen:
             request = want(rows)

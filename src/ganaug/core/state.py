@@ -157,7 +157,7 @@ def read(path: Path) -> tuple[Any, dict]:
             header = json.loads((file.metadata() or {})["ganaug"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return unpack(tensors, header["state"]), header["facts"]
-    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged or is not a ganaug state (expected a whole safetensors file): "
             f"delete it and fit again. ({type(error).__name__})"

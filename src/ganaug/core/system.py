@@ -151,6 +151,9 @@ class System(BaseEstimator):
             self.recogniser_updates_ = 0
             self.conditions = sampling.condition_table(self.train, self.needs)
             at = loop.train(self, budget, seed, folder, resume, log)
+        except Exception:
+            del self.spec  # not fitted
+            raise
         finally:
             del self.train
         self.set_mode(training=False)  # as after `restore`

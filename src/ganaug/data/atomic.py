@@ -45,10 +45,12 @@ def atomic_folder(path: str | os.PathLike, *, replace: bool = False) -> Iterator
     Raises InputError when `path` holds something else, when the disk is full or the place may not be written.
     """
     target = Path(path).resolve()
-    refuse_content(target, replace)
     with told(target):
+        put_back(target)
+        refuse_content(target, replace)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = beside(target)
+        shutil.rmtree(part, ignore_errors=True)  # of a killed process that had our number
         try:
             part.mkdir()
             yield part
@@ -74,12 +76,24 @@ def beside(target: Path) -> Path:
     return target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
 
 
+def aside(target: Path) -> Path:
+    """Where an old folder lies while the new one takes its place."""
+    return beside(target).with_suffix(".old")
+
+
+def put_back(target: Path) -> None:
+    """The old folder back in its place, where a process that had our number was killed while it lay aside."""
+    if not target.exists() and aside(target).exists():
+        aside(target).rename(target)
+
+
 def swap(part: Path, target: Path) -> None:
     """Puts the folder `part` in the place of `target`; the old folder is removed last."""
     if not target.exists():
         part.rename(target)
         return
-    old = beside(target).with_suffix(".old")
+    old = aside(target)
+    shutil.rmtree(old, ignore_errors=True)
     target.rename(old)
     try:
         part.rename(target)

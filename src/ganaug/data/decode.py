@@ -12,7 +12,7 @@ import numpy as np
 
 from ganaug.data.errors import InputError
 from ganaug.data.formats import npy, pictures, tiff
-from ganaug.data.formats.raw import ImageFile, Raw, TooLargeError
+from ganaug.data.formats.raw import TURNED, ImageFile, Raw, TooLargeError
 
 MOST_PIXELS = 100_000_000
 MOST_VALUES = 4 * MOST_PIXELS  # pixels times bands
@@ -47,7 +47,7 @@ def is_image(name: str | os.PathLike) -> bool:
 def header(path: ImageFile) -> Header:
     """What a file holds, without decoding it; InputError when it is no image or too large."""
     with opened(path) as raw:
-        sides = (raw.width, raw.height) if raw.orientation > 4 else (raw.height, raw.width)
+        sides = (raw.width, raw.height) if raw.orientation in TURNED else (raw.height, raw.width)
         return Header(*sides, raw.channels, kept(raw.dtype))
 
 
@@ -87,12 +87,18 @@ def decode_mask(path: ImageFile) -> np.ndarray:
 
 
 def palette_indices(path: ImageFile) -> np.ndarray | None:
-    """What a palette picture stores [H, W], None for other files; the colours of a mask's palette mean nothing."""
-    if path.suffix.lower() not in (".png", ".bmp"):
+    """What a palette picture stores [H, W], upright, None for other files; a mask's colours mean nothing."""
+    if path.suffix.lower() not in (".png", ".bmp", ".tif", ".tiff"):
         return None
     with opened(path), path.open("rb") as file:
-        image = pictures.Image.open(file)
-        return np.asarray(image) if image.mode == "P" else None
+        try:
+            image = pictures.Image.open(file, formats=(*pictures.KINDS, "TIFF"))
+        except pictures.Image.UnidentifiedImageError:  # TIFF of other numbers or bands than a picture's
+            return None
+        if image.mode != "P":
+            return None
+        image.load()  # some versions of Pillow turn a TIFF upright here, and then it states no orientation
+        return oriented(np.asarray(image)[..., None], pictures.exif_orientation(image))[..., 0]
 
 
 def kept(dtype: np.dtype) -> np.dtype:
@@ -107,7 +113,7 @@ def kept(dtype: np.dtype) -> np.dtype:
 
 def oriented(array: np.ndarray, orientation: int) -> np.ndarray:
     """[H, W, C] as stored -> upright, by the EXIF orientation 1..8 (Exif 2.3, tag 0x0112)."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in TURNED:
         array = array.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
         array = array[::-1]

@@ -13,6 +13,7 @@ import torch
 
 from ganaug.data.batch import UNKNOWN, Batch
 from ganaug.data.errors import InputError
+from ganaug.data.names import are_labels, numbers_as_names
 from ganaug.data.pixels import ArrayPixels, Pixels
 from ganaug.data.scaling import Scaling
 from ganaug.data.spec import Spec
@@ -70,7 +71,7 @@ class ImageSet:
         if self.index is None:
             object.__setattr__(self, "index", np.arange(len(self.image), dtype=np.int64))
         if self.scaling is None:
-            object.__setattr__(self, "scaling", Scaling.of(some_pixels(self.image)))
+            object.__setattr__(self, "scaling", Scaling.of(some_ends(self.image)))
         for name, column in self.columns():
             if len(column) != len(self):
                 raise InputError(f"column '{name}' has {len(column)} entries for {len(self)} images: give one a row.")
@@ -85,17 +86,17 @@ class ImageSet:
     ) -> ImageSet:
         """A set from arrays: images [N, H, W] or [N, H, W, C] of uint8, uint16 or float32, labels [N] of 0..K-1.
 
-        Names of classes and of mask classes default to the numbers. Raises InputError when shapes or dtypes do not fit.
+        Label -1 means unknown. Names of classes and of mask classes default to the numbers. Raises InputError when
+        shapes or dtypes do not fit, for NaN and infinite pixels, and for labels that are no such numbers.
         """
-        images = np.asarray(images)
-        if images.dtype == np.float64 or images.dtype == np.float16:
-            images = images.astype(np.float32)
+        images = finite(np.asarray(images), "images")
         if images.dtype not in (np.uint8, np.uint16, np.float32):
             raise InputError(f"images must be uint8, uint16 or float, found {images.dtype}: convert them first.")
         if labels is not None:
-            columns["label"] = np.asarray(labels).astype(np.int64)
+            columns["label"] = whole(np.asarray(labels))
             top = int(columns["label"].max(initial=-1))
-            classes = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(top + 1)))
+            known = classes if classes is not None else numbers_as_names(top, len(images), "labels")
+            classes = tuple(map(str, known))
             if top >= len(classes):
                 raise InputError(f"label {top} has no name: {len(classes)} classes were given.")
         if columns.get("mask") is not None and not columns.get("mask_classes"):
@@ -159,7 +160,7 @@ class ImageSet:
         for name, column in self.columns():
             if name != "origin":
                 digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
-        digest.update("|".join(self.classes + self.mask_classes).encode())
+        digest.update("|".join(self.classes + self.mask_classes).encode(errors="surrogatepass"))
         for name, other in (*self.views.items(), *self.others.items()):
             digest.update(f"{name}{other.fingerprint()}".encode())
         return digest.hexdigest()[:16]
@@ -211,8 +212,18 @@ class ImageSet:
 
     @staticmethod
     def cat(sets: Sequence[ImageSet]) -> ImageSet:
-        """Sets of one image size, one after the other, in memory; only columns that all have are kept."""
+        """Sets of one image size, one after the other, in memory; only columns that all have are kept.
+
+        Raises InputError for sets of different dtypes or scalings: one number would mean two brightnesses.
+        """
         first = sets[0]
+        kinds = [f"{s.image.dtype}, {s.scaling}" for s in sets]
+        if len(set(kinds)) > 1:
+            other = next(kind for kind in kinds if kind != kinds[0])
+            raise InputError(
+                f"sets to be joined must have one dtype and scaling, found {kinds[0]} and {other}: "
+                "give all the same, by data.but(scaling=...)."
+            )
         names = [n for n, _ in first.columns() if all(getattr(s, n) is not None for s in sets)]
         columns: dict[str, Any] = {n: np.concatenate([getattr(s, n) for s in sets]) for n in names}
         pixels = np.concatenate([s.image[np.arange(len(s))] for s in sets])
@@ -237,12 +248,32 @@ class ImageSet:
         return cls(image=pixels, scaling=spec.scaling, views=views, **names, **columns)
 
 
-def some_pixels(pixels: Pixels, most: int = 500) -> np.ndarray:
-    """A flat sample of pixel values, evenly spaced over at most `most` images."""
+def whole(labels: np.ndarray) -> np.ndarray:
+    """Labels as int64; InputError where they are no whole numbers from -1."""
+    if not are_labels(labels):
+        found = str(labels.ravel()[:3].tolist())[:60]
+        raise InputError(f"labels must be whole numbers from 0 (-1: unknown), found {found}: number the classes.")
+    return labels.astype(np.int64)
+
+
+def finite(images: np.ndarray, what: str) -> np.ndarray:
+    """Images with floats as float32; InputError where one of these is NaN or infinite."""
+    if images.dtype.kind != "f":
+        return images
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32, copy=False)
+    if not all(np.isfinite(image).all() for image in images):
+        raise InputError(f"{what} hold values that are NaN, infinite or beyond float32: replace them before loading.")
+    return images
+
+
+def some_ends(pixels: Pixels, most: int = 500) -> np.ndarray:
+    """The least and the largest value of each of at most `most` images, evenly spaced, one read at a time."""
     if len(pixels) == 0 or pixels.dtype == np.uint8:
         return np.zeros(0, pixels.dtype)
     rows = np.unique(np.linspace(0, len(pixels) - 1, min(most, len(pixels))).astype(int))
-    return np.concatenate([pixels.at(int(r)).ravel() for r in rows])
+    images = (pixels.at(int(r)) for r in rows)
+    return np.array([(image.min(), image.max()) for image in images if image.size], pixels.dtype)
 
 
 def as_tensor(column: np.ndarray) -> torch.Tensor:

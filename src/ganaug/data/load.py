@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ganaug.data.embedded import DRAWN, EMBEDDED
 from ganaug.data.errors import InputError
-from ganaug.data.image_set import ImageSet
+from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.data.readers import (
     arrays,
     class_folders,
@@ -69,10 +69,12 @@ def load(
     georeferenced TIFF in class folders, beside a table, beside masks or alone (`readers.geotiff`; needs rasterio),
     SEN12MS (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi
     and others), whose sets have identities instead of labels. `size` (pixels, or height and width) brings all images
-    to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros; masks, boxes, keypoints, views
-    and places move along. `tiles` then cuts each into squares of that many pixels, which stay together in splits
-    (`data.tiles`). The images of `unlabelled`, any such source, become `others["unlabelled"]`; labels there are
-    dropped.
+    to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros (to rasters, pixels that are
+    not valid); masks, boxes, keypoints, views and places move along. `tiles` then cuts each into squares of that many
+    pixels, which stay together in splits (`data.tiles`). The images of `unlabelled`, any such source, become
+    `others["unlabelled"]`; labels there are dropped, and images of its test fold left out.
+
+    A text that is the name of an embedded set means that set, `./NAME` and a Path mean a folder.
 
     Raises InputError for everything that cannot be read, naming the file.
     """
@@ -84,18 +86,23 @@ def load(
         data = tiled(data, tiles)
     if unlabelled is None:
         return data
-    more = load(unlabelled, size=size, fit=fit)
+    more = learnable(load(unlabelled, size=size, fit=fit), unlabelled)
     more = more if tiles is None else in_tiles(more, tiles)
     return data.but(others={**data.others, "unlabelled": pool(more, data, unlabelled)})
 
 
 def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
-    """A set by its embedded name or its path."""
-    if str(source) in DRAWN and size is not None:
-        return EMBEDDED[str(source)](size=size)  # type: ignore[operator]
-    if str(source) in EMBEDDED:
-        return resized_set(EMBEDDED[str(source)](), size, fit)
+    """A set by its embedded name or its path; InputError for a name that is both."""
     path = Path(source).expanduser()
+    if isinstance(source, str) and source in EMBEDDED:
+        if path.exists():
+            raise InputError(
+                f"'{source}' is an embedded set, and {path.resolve()} exists too: write ./{source} for what lies "
+                "there, or rename it to use the embedded set."
+            )
+        if source in DRAWN and size is not None:
+            return EMBEDDED[source](size=size)
+        return resized_set(EMBEDDED[source](), size, fit)
     if not path.exists():
         raise InputError(
             f"there is no file or folder '{source}', and no embedded set of that name: "
@@ -113,6 +120,16 @@ def place_of(path: Path) -> Path:
     """What a set is named after: the file or folder, but the folder of a table that has one of the usual names."""
     full = path.resolve()
     return full.parent if full.name in tables.NAMES else full
+
+
+def learnable(images: ImageSet, source: Source) -> ImageSet:
+    """The images that may be learnt from: all but those of a test fold; InputError where none is left."""
+    if images.fold is None:
+        return images
+    kept = images.select(images.fold != FOLDS.index("test"))
+    if not len(kept):
+        raise InputError(f"the unlabelled images {source} are all of a test fold: give images to learn from.")
+    return kept
 
 
 def pool(images: ImageSet, data: ImageSet, source: Source) -> ImageSet:

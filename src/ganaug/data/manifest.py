@@ -111,7 +111,7 @@ def read(folder: Path) -> Written | None:
         with (folder / LINES).open(encoding="ascii") as lines:
             by_file = {line["file"]: line for line in each_line(lines)}
         from_facts(facts), facts["columns"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(folder, error) from None
     return Written(folder, facts, by_file)
 

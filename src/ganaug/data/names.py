@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class names as folder names that every file system takes, and class names in the order people expect."""
+"""Class names as folder names that every file system takes, in the order people expect, and from numbers alone."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
+
+import numpy as np
+
+from ganaug.data.errors import InputError
 
 FOLD_NAMES = {
     **dict.fromkeys(("train", "training"), 0),
@@ -19,6 +23,7 @@ TAKEN = {
     *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
 }
 LONGEST = 120  # bytes; file systems take 255
+MOST_NUMBERED = 10_000  # classes without names, in sets of fewer images
 
 
 def folder_names(classes: Sequence[str]) -> list[str]:
@@ -58,3 +63,18 @@ def in_order(names: Iterable[str]) -> list[str]:
     distinct = set(names)
     numbers = all(name.isascii() and name.isdigit() for name in distinct)
     return sorted(distinct, key=lambda name: (int(name), name) if numbers else (0, name))
+
+
+def are_labels(values: np.ndarray) -> bool:
+    """Whether all are whole numbers from -1, which means unknown."""
+    return values.dtype.kind in "biuf" and bool(((values == np.rint(values)) & (values >= -1) & (values < 2**62)).all())
+
+
+def numbers_as_names(top: int, images: int, what: str) -> tuple[str, ...]:
+    """Names of classes that have none: 0 to `top`. InputError where labels are too large to count classes."""
+    if top >= max(images, MOST_NUMBERED):
+        raise InputError(
+            f"{what} go up to {top} for {images} images, and every number up to it would be a class: "
+            "number the classes from 0, or give their names (classes)."
+        )
+    return tuple(map(str, range(top + 1)))

@@ -59,8 +59,8 @@ def region(facts: Mapping[str, Any], size: Size) -> Bool[ndarray, "h w"]:
 
 def inside_polygon(points: Float[ndarray, " xy"], size: Size) -> Bool[ndarray, "h w"]:
     """Pixels whose centre (column + 0.5, row + 0.5) lies inside x, y, x, y, ... by the even-odd rule."""
-    if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-        raise ValueError("a polygon needs three points or more, x, y, x, y, ...")
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
+        raise ValueError("a polygon needs three points or more, x, y, x, y, ..., of finite numbers")
     height, width = size
     x, y = points[::2], points[1::2]
     x2, y2 = np.roll(x, -1), np.roll(y, -1)

@@ -145,7 +145,7 @@ def file_mark(path: Path) -> bytes:
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size // 2 - MARK // 2))
-        return f"{path.parent.name}/{path.name}:{size};".encode() + file.read(MARK)
+        return f"{path.parent.name}/{path.name}:{size};".encode(errors="surrogatepass") + file.read(MARK)
 
 
 def sizes_of(pixels: Pixels) -> list[tuple[int, int]]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pixels of raster files: which are valid, and windows of large files that are read when they are asked for.
 
-Nodata pixels hold the mean of their band over the valid pixels of the file, so that they are never taken for signal.
+Nodata pixels and padding hold the mean of their band over the valid pixels of the file, so that they are never taken
+for signal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ganaug.data.decode import MOST_PIXELS, MOST_VALUES, kept
 from ganaug.data.errors import InputError
 from ganaug.data.geo import Raster, library, opened
 from ganaug.data.pixels import ArrayPixels, FilePixels, Pixels, RaggedPixels
-from ganaug.data.sizes import Fit, Size, Sized, brought_to
+from ganaug.data.sizes import Fit, Size, brought_to, inner_size
 from ganaug.data.threads import in_threads
 
 A_STRIP = 64 * 2**20  # bytes of a large file that are read at a time
@@ -115,9 +116,26 @@ def read_piece(piece: Piece) -> Shaped[ndarray, "h w c"]:
         image = np.ascontiguousarray(values.transpose(1, 2, 0)).astype(dtype)
     if piece.survey.valid is not None:
         part = piece.survey.valid[piece.top : piece.top + piece.height, piece.left : piece.left + piece.width]
-        fill = np.rint(piece.survey.fill) if dtype.kind == "u" else piece.survey.fill
-        image[~part] = fill.astype(dtype)
+        image[~part] = fill_of(piece, dtype)
     return image
+
+
+def fill_of(piece: Piece, dtype: np.dtype) -> Shaped[ndarray, " c"]:
+    """What pixels that are not valid hold: the mean of each band."""
+    fill = piece.survey.fill
+    return (np.rint(fill) if dtype.kind == "u" else fill).astype(dtype)
+
+
+@dataclass(frozen=True)
+class SizedPiece:
+    """Reads windows and brings each to one size; padding holds what nodata does."""
+
+    size: Size
+    fit: Fit
+
+    def __call__(self, piece: Piece) -> Shaped[ndarray, "h w c"]:
+        image = read_piece(piece)
+        return brought_to(image, self.size, self.fit, fill_of(piece, image.dtype))
 
 
 class RasterPixels(FilePixels):
@@ -144,16 +162,17 @@ def pixels_of(pieces: Sequence[Piece], rasters: Sequence[Raster], size: Size | N
     if whole * channels * dtype.itemsize > gather.IN_MEMORY:
         if size is None:
             return RasterPixels(pieces, read_piece, (height, width, channels), dtype)  # type: ignore[arg-type]
-        return FilePixels(pieces, Sized(read_piece, size, fit), (height, width, channels), dtype)  # type: ignore[arg-type]
-    images = in_threads(Sized(read_piece, size, fit) if size else read_piece, pieces, "reading rasters")
+        return FilePixels(pieces, SizedPiece(size, fit), (height, width, channels), dtype)  # type: ignore[arg-type]
+    images = in_threads(SizedPiece(size, fit) if size else read_piece, pieces, "reading rasters")
     if height is None or width is None:
         return RaggedPixels(list(images))
     return ArrayPixels(gather.stacked(images, (len(pieces), height, width, channels), dtype))
 
 
 def valid_column(surveys: Sequence[Survey], path: Path, size: Size | None, fit: Fit) -> Bool[ndarray, "n h w"] | None:
-    """Valid pixels of all images, None where all are. A pixel that is brought to `size` is valid where all of it is."""
-    if all(survey.valid is None for survey in surveys):
+    """Valid pixels of all images, None where all are. Padding is not; a resized pixel is where all of it is."""
+    padded = size is not None and any(inner_size(survey[:2], size, fit) != size for survey in surveys)
+    if not padded and all(survey.valid is None for survey in surveys):
         return None
     if size is None and len({survey[:2] for survey in surveys}) > 1:
         raise InputError(f"the images of {path} have nodata and different sizes, one is needed: pass --size 64.")

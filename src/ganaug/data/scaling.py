@@ -21,7 +21,10 @@ class Scaling:
 
     @classmethod
     def of(cls, pixels: np.ndarray) -> Scaling:
-        """The usual map for a sample of pixels: 0..255 for 8 bit, the range found for 16 bit and float."""
+        """The usual map for a sample of pixels: 0..255 for 8 bit, the range found for 16 bit and float.
+
+        Values of other pixels beyond that range are clipped by `to_float`.
+        """
         if pixels.dtype == np.uint8:
             return cls()
         if pixels.size == 0:

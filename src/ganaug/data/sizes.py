@@ -25,28 +25,32 @@ OUTSIDE = {"mask": 255, "valid": 0, "instances": 0, "depth": 0}  # of maps, wher
 
 
 def as_size(size: int | tuple[int, int] | None, fit: str) -> tuple[int, int] | None:
-    """(height, width) from one number or a pair; InputError for anything else, and for an unknown `fit`."""
+    """(height, width) from one whole number or a pair; InputError for anything else, and for an unknown `fit`."""
     if fit not in ("resize", "pad"):
         raise InputError(f"fit must be 'resize' or 'pad', found '{fit}'.")
     if size is None:
         return None
-    height, width = (size, size) if isinstance(size, (int, np.integer)) else size
-    if min(height, width) < 1:
-        raise InputError(f"size must be at least 1 pixel, found {height}x{width}.")
+    whole = (int, np.integer)
+    sides = (size, size) if isinstance(size, whole) else size
+    pair = isinstance(sides, (tuple, list)) and len(sides) == 2
+    if not (pair and all(isinstance(side, whole) and side >= 1 for side in sides)):
+        raise InputError(f"size must be a whole number of pixels or (height, width), at least 1, found {size!r}.")
+    height, width = sides
     return int(height), int(width)
 
 
-def brought_to(image: np.ndarray, size: tuple[int, int], fit: Fit = "resize") -> np.ndarray:
+def brought_to(image: np.ndarray, size: tuple[int, int], fit: Fit = "resize", fill: int | np.ndarray = 0) -> np.ndarray:
     """One image [H, W, C] at another size, same dtype.
 
-    `resize` squeezes it (antialiased bilinear). `pad` keeps its shape: shrunk if it is larger, centred on zeros.
+    `resize` squeezes it (antialiased bilinear). `pad` keeps its shape: shrunk if it is larger, centred on zeros or
+    `fill` [C].
     """
     if image.shape[:2] == size:
         return image
     if fit == "resize":
         return resized(image, size)
     inner = inner_size(image.shape[:2], size, fit)
-    canvas = np.zeros((*size, image.shape[2]), image.dtype)
+    canvas = np.full((*size, image.shape[2]), fill, image.dtype)
     top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
     canvas[top : top + inner[0], left : left + inner[1]] = brought_to(image, inner)
     return canvas

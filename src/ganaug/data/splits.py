@@ -30,7 +30,7 @@ def holdout_rows(data: ImageSet, share: float, seed: int) -> np.ndarray:
     splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class smaller than the number of folds is told to the user elsewhere
-        if not grouped and np.bincount(labels - labels.min()).max() < folds:
+        if np.bincount(labels - labels.min()).max() < folds:
             labels = np.zeros(len(data), int)
         _, held = next(iter(splitter.split(np.zeros(len(data)), labels, data.groups if grouped else None)))
     return held

@@ -33,8 +33,9 @@ def in_tiles(data: ImageSet, side: int) -> ImageSet:
     """Each image as tiles of `side` x `side` pixels; what is left over at the right and lower edges is cut off.
 
     `group` is the image's group, or the image. Views are cut at the same places, `others` likewise. Tiles without any
-    valid pixel are left out. Tiles of rasters above the memory bound are read from their files when they are asked for.
-    Raises InputError for images smaller than a tile, for columns and views that can't be cut.
+    valid pixel are left out. Tiles of rasters above the memory bound are read from their files when they are asked for;
+    those of other files are all decoded and held in memory. Raises InputError for images smaller than a tile, for
+    columns and views that can't be cut.
     """
     refuse_uncut(data, side)
     parent, top, left = corners(data, side)
@@ -84,13 +85,16 @@ def known(data: ImageSet, row: int, top: int, left: int, side: int) -> bool:
 
 
 def cut(pixels: Pixels, parent: np.ndarray, top: np.ndarray, left: np.ndarray, side: int) -> Pixels:
-    """The tiles as pixels: windows of the files where the images are read on demand, else in memory."""
+    """The tiles as pixels: windows of raster files that are read on demand, else in memory, an image at a time."""
     if isinstance(pixels, RasterPixels):
         return pixels.windows(parent, top, left, side)
-    images = [pixels.at(row) for row in range(len(pixels))]
-    return ArrayPixels(
-        np.stack([images[p][y : y + side, x : x + side] for p, y, x in zip(parent, top, left, strict=True)])
-    )
+    made = np.empty((len(parent), side, side, pixels.shape[2]), pixels.dtype)
+    last = -1
+    for k, (row, y, x) in enumerate(zip(parent.tolist(), top, left, strict=True)):
+        if row != last:  # the tiles of an image follow each other
+            image, last = pixels.at(row), row
+        made[k] = image[y : y + side, x : x + side]
+    return ArrayPixels(made)
 
 
 def placed(data: ImageSet, parent: int, top: int, left: int) -> str:

@@ -21,7 +21,7 @@ class TrainView(ImageSet):
     def of(cls, data: ImageSet, rows: Any = None, hide: Iterable[str] = ()) -> TrainView:
         """The given rows of a set (all by default), with the columns in `hide` left out.
 
-        Of further sets that state folds, only the training rows are kept.
+        Of further sets that state folds, the test rows are left out; val and unknown rows stay.
         """
         part = data if rows is None else data.select(rows)
         values = {spot.name: getattr(part, spot.name) for spot in fields(ImageSet)}

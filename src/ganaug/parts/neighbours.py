@@ -8,9 +8,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def nearest_rows(x: Float[Tensor, "n d"], candidates: Float[Tensor, "m d"], k: int) -> Int[Tensor, "n k"]:
-    """The k nearest candidates of each row, nearest first, by chunks so that memory stays linear."""
-    found = [torch.cdist(part, candidates).topk(k, largest=False).indices for part in x.split(1024)]
+def nearest_others(x: Float[Tensor, "n d"], k: int) -> Int[Tensor, "n k"]:
+    """The k nearest other rows of each row, nearest first, by chunks so that memory stays linear.
+
+    Rows that are equal to it are others too.
+    """
+    found = []
+    for rows in torch.arange(len(x)).split(1024):
+        distance = torch.cdist(x[rows], x)
+        distance[torch.arange(len(rows)), rows] = torch.inf
+        found.append(distance.topk(k, largest=False).indices)
     return torch.cat(found)
 
 
@@ -24,7 +31,6 @@ def same_class_neighbours(x: Float[Tensor, "n d"], label: Int[Tensor, " n"], k: 
         rows = torch.nonzero(label == c).flatten()
         least = min(k, len(rows) - 1)
         if least:
-            found = nearest_rows(x[rows], x[rows], least + 1)
-            others = found[found != torch.arange(len(rows))[:, None]].view(len(rows), -1)[:, :least]
+            others = nearest_others(x[rows], least)
             table[rows] = rows[others[:, torch.arange(k) % least]]
     return table

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -16,6 +18,11 @@ def uniform(n: int, size: int) -> Float[Tensor, "n z"]:
 def normal(n: int, size: int) -> Float[Tensor, "n z"]:
     """Standard normal."""
     return torch.randn(n, size)
+
+
+def any_of(classes: Sequence[int], n: int) -> Int[Tensor, " n"]:
+    """n of the given class numbers, every one equally likely."""
+    return torch.tensor(classes)[torch.randint(len(classes), (n,))]
 
 
 class ClassGaussian(nn.Module):

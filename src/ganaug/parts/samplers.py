@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which training rows a step sees: pure functions of (seed, t), so that no data cursor is ever stored."""
+"""Which training rows a step sees: pure functions of (seed, t), so that no data cursor is ever stored.
+
+Rows are on the CPU, where the images are, whatever the default device is.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def class_balanced(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n
     present = np.unique(data.label[data.label >= 0])
     own = {k: np.flatnonzero(data.label == k) for k in present}
     rows = [rng.choice(own[k]) for k in rng.choice(present, n)]
-    return torch.tensor(rows, dtype=torch.int64)
+    return torch.from_numpy(np.array(rows, dtype=np.int64))
 
 
 def pk(data: ImageSet, n: int, seed: int, t: int, *, k: int = 4) -> Int[Tensor, " n"]:
@@ -48,4 +51,4 @@ def pk(data: ImageSet, n: int, seed: int, t: int, *, k: int = 4) -> Int[Tensor, 
 
 def single(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n"]:
     """The first row, n times: for systems that learn from one image."""
-    return torch.zeros(n, dtype=torch.int64)
+    return torch.zeros(n, dtype=torch.int64, device="cpu")

@@ -165,7 +165,7 @@ def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Reci
 
 def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
     """InputError when a recipe's share, ramp or filter can't be followed."""
-    for name, recipe in arm.recipes:
+    for _, recipe in arm.recipes:
         shares = {"share": 0.5 if recipe.share is None else recipe.share, "keep": recipe.keep}
         for field, value in shares.items():
             if not 0 < value <= 1:
@@ -175,8 +175,8 @@ def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
         known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
         if recipe.keep < 1 and not known:
             raise InputError(
-                f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {recipe.system} come "
-                "without one: leave it at 1."
+                f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {recipe.system} "
+                "come without one: leave it at 1."
             )
 
 

@@ -157,7 +157,7 @@ def folder_images(data: ImageSet, job: GeneratorJob) -> ImageSet:
     made = load(path, size=(height, width))
     if made.image.shape[2] != channels:
         raise InputError(f"{path} has {made.image.shape[2]} channels and the data {channels}: convert it first.")
-    return as_in(made, data, path)
+    return as_in(made, data if learns_masks(data) else training_view(data, job.fold.train), path)
 
 
 def folder_path(job: GeneratorJob) -> str:

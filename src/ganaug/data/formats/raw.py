@@ -9,6 +9,8 @@ from typing import IO, Protocol
 
 import numpy as np
 
+TURNED = range(5, 9)  # EXIF orientations that exchange height and width
+
 
 class ImageFile(Protocol):
     """What can be decoded: a pathlib.Path, or an entry of an archive."""

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
-from ganaug.data.formats.raw import Raw, channels_first, from_shape
+from ganaug.data.formats.raw import TURNED, Raw, channels_first, from_shape
 
 WITHOUT_CODECS = (
     *(COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE),
@@ -55,5 +55,5 @@ def through_pillow(file: IO[bytes], page: TiffPage, raw: Raw) -> Raw:
     def upright() -> np.ndarray:
         return pixels(ImageOps.exif_transpose(image))  # some versions of Pillow did this on opening
 
-    sides = (raw.width, raw.height) if raw.orientation > 4 else (raw.height, raw.width)
+    sides = (raw.width, raw.height) if raw.orientation in TURNED else (raw.height, raw.width)
     return Raw(*sides, channels, dtype, upright)

@@ -13,8 +13,8 @@ import numpy as np
 
 from ganaug.data import manifest
 from ganaug.data.errors import InputError
-from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet
-from ganaug.data.names import in_order
+from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet, finite
+from ganaug.data.names import are_labels, in_order, numbers_as_names
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.readers.listing import NUMBERED, numbered
 from ganaug.data.readers.walk import folders
@@ -23,6 +23,9 @@ from ganaug.data.sizes import Fit, resized_set
 FACTS = "ganaug"  # the entry with the facts of a set that ganaug wrote
 GROUPS = ("group", "patient", "source", "polygon")  # names for the parent that an image was cut from
 ARRAY = {"label": "labels"}  # columns that an archive calls otherwise
+MEANT = ("images", "labels", "classes", "bands", "fold", FACTS, *GROUPS, *NUMBERED)  # in any archive
+OURS = tuple(ARRAY.get(name, name) for name in COLUMNS)  # in one that ganaug wrote
+MOST_BYTES = 16 * 2**30  # of the arrays that are read, all at once
 Arrays = Mapping[str, Any]
 
 
@@ -55,20 +58,35 @@ def only(folder: Path) -> Path:
 
 
 def opened(file: Path) -> Arrays:
-    """All arrays of an archive; InputError when it is damaged or holds pickled objects."""
+    """The arrays of an archive whose meaning is known; InputError when it is damaged or holds pickled objects."""
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in meant(archive, file)}
+    except InputError:
+        raise
     except PermissionError:
         raise InputError(f"{file} may not be read (permission denied): change its permissions.") from None
-    except ValueError as error:
+    except Exception as error:  # zipfile and its decoders raise nearly everything on broken files
         if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
             raise InputError(
                 f"{file} holds pickled Python objects, which may run code: save its arrays as numbers or dtype=str."
             ) from None
         raise damaged(file, error) from None
-    except (OSError, EOFError, zipfile.BadZipFile, KeyError, MemoryError, AttributeError) as error:
-        raise damaged(file, error) from None
+
+
+def meant(archive: Any, file: Path) -> list[str]:
+    """The names of the arrays to read; InputError without images, and where they take more than MOST_BYTES."""
+    held = {entry.filename[:-4]: entry.file_size for entry in archive.zip.infolist() if entry.filename[-4:] == ".npy"}
+    if "images" not in held:
+        raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(held) or 'nothing'}.")
+    names = [name for name in held if name in MEANT or (FACTS in held and name in OURS)]
+    whole = sum(held[name] for name in names)
+    if whole > MOST_BYTES:
+        raise InputError(
+            f"the arrays of {file} take {whole / 2**30:.0f} GiB, and at most {MOST_BYTES // 2**30} are read at once: "
+            "save the images as files, which are read when they are needed."
+        )
+    return names
 
 
 def damaged(file: Path, error: Exception) -> InputError:
@@ -77,9 +95,7 @@ def damaged(file: Path, error: Exception) -> InputError:
 
 
 def checked(arrays: Arrays, file: Path) -> Arrays:
-    """The arrays, once `images` and `labels` fit each other."""
-    if "images" not in arrays:
-        raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(arrays) or 'nothing'}.")
+    """The arrays, once `images` and `labels` fit each other; floats as float32."""
     images = arrays["images"]
     if images.ndim not in (3, 4) or not images.size:
         raise InputError(f"'images' in {file} must be [N, H, W] or [N, H, W, C], found shape {images.shape}.")
@@ -87,8 +103,7 @@ def checked(arrays: Arrays, file: Path) -> Arrays:
         raise InputError(f"'images' in {file} has shape {images.shape}: put the channels last, [N, H, W, C].")
     if images.dtype.kind != "f" and images.dtype not in (np.uint8, np.uint16):
         raise InputError(f"'images' in {file} are {images.dtype}: save them as uint8, uint16 or float32.")
-    if images.dtype.kind == "f" and not all(np.isfinite(image).all() for image in images):
-        raise InputError(f"'images' in {file} hold NaN or infinite values: replace them before loading.")
+    images = finite(images, f"'images' in {file}")
     labels = arrays.get("labels")
     if labels is not None and labels.shape != (len(images),):
         raise InputError(f"'labels' in {file} has shape {labels.shape}: one label for each of {len(images)} images.")
@@ -140,7 +155,7 @@ def facts_of(arrays: Arrays) -> dict | None:
     try:
         facts = json.loads(str(arrays[FACTS]))
         return facts if all(ARRAY.get(name, name) in arrays for name in facts["columns"]) else None
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -165,12 +180,12 @@ def labels_of(arrays: Arrays, file: Path) -> tuple[np.ndarray | None, Sequence[s
         if unknown is not None:
             raise InputError(f"the label '{unknown}' in {file} is not among its classes: {', '.join(classes)}.")
         return np.array([number[str(name)] for name in labels]), classes
-    if labels.dtype.kind not in "iuf" or (labels != np.rint(labels)).any() or labels.min() < -1:
+    if not are_labels(labels):
         raise InputError(f"'labels' in {file} must be whole numbers from 0 (-1: unknown), found {labels.dtype}.")
     top = int(labels.max())
     if classes and top >= len(classes):
         raise InputError(f"'labels' in {file} go up to {top}, but it names {len(classes)} classes.")
-    return labels.astype(np.int64), classes or tuple(map(str, range(top + 1)))
+    return labels.astype(np.int64), classes or numbers_as_names(top, len(labels), f"'labels' in {file}")
 
 
 def texts(array: Any) -> tuple[str, ...]:

@@ -10,10 +10,11 @@ are background. An object with a box but no outline makes the pixels of its box 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ from ganaug.data.threads import in_threads
 WHOLE, PARTS = "annotations.json", "instances_*.json"
 BACKGROUND = "background"
 NOBODY = {"id": 255, "name": "unknown"}  # the category of pixels whose class is not known
+FARTHEST = 10**9  # pixels that a box may lie outside its image
+MOST_NUMBERS = 65_535  # of objects, so that a file can't ask for any memory
 
 
 class Picture(NamedTuple):
@@ -52,6 +55,13 @@ class Document:
     images: Sequence[Mapping[str, Any]]
     objects: Mapping[Any, Sequence[Mapping[str, Any]]]  # by the id of their image
     categories: Mapping[int, str]
+
+    @property
+    def ours(self) -> bool:
+        """Whether `instance` is the number of an object: by the category that ganaug writes, and the numbers."""
+        numbers = [found.get("instance", 1) for own in self.objects.values() for found in own]
+        legal = all(isinstance(number, int) and 1 <= number <= MOST_NUMBERS for number in numbers)
+        return legal and is_nobody(NOBODY["id"], self.categories.get(NOBODY["id"], ""))
 
 
 def recognise(path: Path) -> bool:
@@ -85,15 +95,16 @@ def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
     pictures = [by_name[row.name] for row in rows]
     data = as_set(rows, folder, size, fit)
     written = manifest.read(folder)
+    ours = written is not None or all(found.ours for found in documents)
     if written is None:
-        data = data.but(boxes=boxes_of(pictures, size, fit))
+        data = data.but(boxes=boxes_of(pictures, size, fit, ours))
     columns = with_outlines(pictures) if written is None else written.facts["columns"]
     if "mask" not in columns:
         return data
     if data.image.shape[0] is None:
         raise InputError(f"the images of {path} have different sizes, and masks need one: pass --size 64.")
     classes = data.mask_classes or (BACKGROUND, *names_of(documents[0].categories))
-    mask, instances = maps_of(pictures, documents[0].categories, classes, size, fit)
+    mask, instances = maps_of(pictures, documents[0].categories, classes, size, fit, ours)
     data = data.but(mask=mask, mask_classes=classes)
     return data.but(instances=instances.astype(columns["instances"])) if "instances" in columns else data
 
@@ -112,7 +123,7 @@ def document(file: Path) -> Document:
             if found["category_id"] not in categories:
                 raise KeyError(f"category {found['category_id']}")
         named = [str(image["file_name"]) for image in content["images"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{file} is no complete COCO file ({type(error).__name__}: {error}): it needs images (id, file_name), "
             "categories (id, name) and annotations whose image_id and category_id are among them."
@@ -120,7 +131,20 @@ def document(file: Path) -> Document:
     twice = [name for name, n in Counter(named).items() if n > 1]
     if twice:
         raise InputError(f"{file} names the image {twice[0]} twice: give each image one entry.")
+    wrong = next((found for found in content["annotations"] if not has_legal_box(found)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{file} has the bbox {str(wrong['bbox'])[:60]} (annotation {wrong.get('id')}): "
+            "x, y, width and height in pixels are needed."
+        )
     return Document(file, content["images"], objects, categories)
+
+
+def has_legal_box(found: Mapping[str, Any]) -> bool:
+    """Whether the box of an annotation, where it has one, is four finite numbers."""
+    box = found.get("bbox") or [0, 0, 0, 0]
+    numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(number, (int, float)) for number in box)
+    return numbers and all(abs(number) <= FARTHEST for number in box)
 
 
 def refuse_other_categories(documents: Sequence[Document]) -> None:
@@ -154,14 +178,15 @@ def pictures_of(found: Document, folder: Path, fold: int) -> list[Picture]:
     places = [folder / "images", folder / word, folder, folder / "images" / word]
     names = [str(image["file_name"]) for image in found.images]
     place = next((place for place in places if names and (place / names[0]).is_file()), folder)
-    missing = [place / name for name in names if not (place / name).is_file()]
+    below = [inside(place.relative_to(folder), name, found.file) for name in names]
+    missing = [folder / name for name in below if not (folder / name).is_file()]
     if missing:
         raise InputError(
             f"{found.file} names {len(missing)} missing image{'s' * (len(missing) > 1)}, the first is {missing[0]}: "
             "copy them beside it or into images/."
         )
-    sizes = in_threads(lambda name: header(place / name)[:2], names, "reading image sizes")
-    rows = [Row(place / name, (place / name).relative_to(folder).as_posix(), fold=fold) for name in names]
+    sizes = in_threads(lambda name: header(folder / name)[:2], below, "reading image sizes")
+    rows = [Row(folder / name, name, fold=fold) for name in below]
     pictures = []
     for row, (height, width), image in zip(rows, sizes, found.images, strict=True):
         stated = image.get("height", height), image.get("width", width)
@@ -172,6 +197,14 @@ def pictures_of(found: Document, folder: Path, fold: int) -> list[Picture]:
             )
         pictures.append(Picture(row, (height, width), found.objects[image["id"]]))
     return pictures
+
+
+def inside(place: Path, name: str, file: Path) -> str:
+    """The path of an image from the set's folder; InputError for one that leads out of it."""
+    path = PurePath(os.path.normpath(place / name))
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"{file} names the image {name}, which is not below its folder: name it from there.")
+    return path.as_posix()
 
 
 # --- what is annotated ------------------------------------------------------------------------------------------
@@ -193,18 +226,18 @@ def with_outlines(pictures: Sequence[Picture]) -> dict[str, str]:
     return {"mask": "uint8", "instances": "int32"} if there else {}
 
 
-def numbered(objects: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
-    """Objects with their numbers: 0 for crowds, what ganaug wrote, or 1, 2, ... in their order."""
+def numbered(objects: Sequence[Mapping[str, Any]], ours: bool) -> list[tuple[int, Mapping[str, Any]]]:
+    """Objects with their numbers: 0 for crowds, 1, 2, ... in their order or, where ganaug wrote them, as written."""
     found, n = [], 0
     for each in objects:
         n += not each.get("iscrowd")
-        found.append((0 if each.get("iscrowd") else int(each.get("instance", n)), each))
+        found.append((0 if each.get("iscrowd") else int(each.get("instance", n)) if ours else n, each))
     return found
 
 
-def boxes_of(pictures: Sequence[Picture], size: Size | None, fit: Fit) -> Float[ndarray, "n most 4"]:
+def boxes_of(pictures: Sequence[Picture], size: Size | None, fit: Fit, ours: bool) -> Float[ndarray, "n most 4"]:
     """Corners of every object's box, NaN where an image has fewer."""
-    found = [[(n, each["bbox"]) for n, each in numbered(p.objects) if n and each.get("bbox")] for p in pictures]
+    found = [[(n, each["bbox"]) for n, each in numbered(p.objects, ours) if n and each.get("bbox")] for p in pictures]
     most = max((n for boxes in found for n, _ in boxes), default=0)
     made = np.full((len(pictures), most, 4), np.nan, np.float32)
     for row, boxes in enumerate(found):
@@ -214,17 +247,23 @@ def boxes_of(pictures: Sequence[Picture], size: Size | None, fit: Fit) -> Float[
 
 
 def maps_of(
-    pictures: Sequence[Picture], categories: Mapping[int, str], classes: Sequence[str], size: Size | None, fit: Fit
+    pictures: Sequence[Picture],
+    categories: Mapping[int, str],
+    classes: Sequence[str],
+    size: Size | None,
+    fit: Fit,
+    ours: bool,
 ) -> tuple[Int[ndarray, "n h w"], Int[ndarray, "n h w"]]:
     """(masks uint8, instances int32) of all images."""
     value = {id: classes.index(name) for id, name in categories.items() if not is_nobody(id, name) and name in classes}
     ground = classes.index(BACKGROUND) if BACKGROUND in classes else UNKNOWN
     masks, instances = [], []
     for picture in pictures:
-        objects = [Object(value.get(each["category_id"], UNKNOWN), n, each) for n, each in numbered(picture.objects)]
         try:
+            found = numbered(picture.objects, ours)
+            objects = [Object(value.get(each["category_id"], UNKNOWN), n, each) for n, each in found]
             mask, numbers = painted(objects, picture.size, ground)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, IndexError) as error:
             raise InputError(f"an outline in {picture.row.file} cannot be read: {error}.") from None
         masks.append(mask if size is None else nearest_to(mask, size, fit, UNKNOWN))
         instances.append(numbers if size is None else nearest_to(numbers, size, fit, 0))

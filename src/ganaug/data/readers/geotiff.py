@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Georeferenced TIFF: one file, a folder of them (with a table or not), class folders, or images/ beside masks/.
 
-`valid` is False where any band is nodata, NaN or masked. These pixels hold the mean of their band over the valid
-pixels of the file, so that nodata is never taken for signal, and their mask is 255. The place of each image is in
-its `origin`. Bands are called as the files describe them or, where they don't, as in bands.txt (a name a line).
-Every file is read once for its valid pixels; those of a set above the memory bound are then read when asked for.
+`valid` is False where any band is nodata, NaN or masked, and in padding. These pixels hold the mean of their
+band over the valid pixels of the file, so that nodata is never taken for signal, and their mask is 255. The place of
+each image is in its `origin`. Bands are called as the files describe them or, where they don't, as in bands.txt (a
+name a line). Every file is read once for its valid pixels; those of a set above the memory bound are then read when
+asked for.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,9 +117,12 @@ def columns_of(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, np.ndar
 
 
 def numbered(values: Sequence[str], name: str) -> np.ndarray:
-    """Whole numbers as they are, other texts by their rank; an empty one is unknown (-1), a group of its own."""
+    """Whole numbers of up to 18 digits as they are, other texts by their rank.
+
+    An empty one is unknown (-1), a group of its own.
+    """
     given = [value for value in values if value]
-    if all(value.lstrip("-").isdecimal() and value.isascii() for value in given):
+    if all(re.fullmatch(r"-?\d{1,18}", value, re.ASCII) for value in given):
         numbers = np.array([int(value) if value else -1 for value in values], np.int64)
     else:
         rank = {value: k for k, value in enumerate(in_order(given))}

@@ -14,9 +14,8 @@ from typing import IO
 from ganaug.data.decode import is_image
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
-from ganaug.data.names import FOLD_NAMES
 from ganaug.data.readers.listing import Row, as_set, some
-from ganaug.data.readers.tables import MEANINGS, text
+from ganaug.data.readers.tables import MEANINGS, fold_of, text
 from ganaug.data.readers.walk import folders
 from ganaug.data.sizes import Fit
 
@@ -85,7 +84,7 @@ def samples(tar: Path) -> dict[str, Sample]:
                     take(found.setdefault(key, Sample()), tar, archive, member)
     except PermissionError:
         raise InputError(f"{tar} may not be read (permission denied): change its permissions.") from None
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{tar} cannot be read as a tar ({error}): "
             "it is cut off, compressed or another kind of file; unpack it first."
@@ -116,6 +115,6 @@ def row_of(tar: Path, sample: Sample) -> Row:
         name: next((text(sample.facts[a], tar) for a in aliases if sample.facts.get(a) not in (None, "")), "")
         for name, aliases in MEANINGS.items()
     }
-    fold = FOLD_NAMES.get(meant.pop("fold").lower(), -1)
+    fold = fold_of(meant.pop("fold"), tar)
     label = meant.pop("label") or sample.label or None
     return Row(sample.image, f"{tar.name}/{sample.image.path}", label, fold, meant)

@@ -69,7 +69,7 @@ def json_lines(table: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(file, 1):
             try:
                 value = json.loads(line) if line.strip() else None
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(
                     f"line {number} of {table} is no JSON ({error}): one object a line is needed."
                 ) from None
@@ -97,8 +97,18 @@ def row_of(line: dict[str, Any], table: Path) -> Row:
     meant = {
         name: next((cells[alias] for alias in aliases if cells.get(alias)), "") for name, aliases in MEANINGS.items()
     }
-    fold = FOLD_NAMES.get(meant.pop("fold").lower(), -1)
+    fold = fold_of(meant.pop("fold"), table)
     return Row(table.parent / file, file, meant.pop("label") or None, fold, meant)
+
+
+def fold_of(word: str, table: Path) -> int:
+    """The fold that a word means, -1 without one; InputError for a word that means none."""
+    if word and word.lower() not in FOLD_NAMES:
+        raise InputError(
+            f"the split '{word[:40]}' in {table} is none of train, val, test: rename it, or its column if it says "
+            "something else."
+        )
+    return FOLD_NAMES.get(word.lower(), -1)
 
 
 def text(value: Any, table: Path) -> str:

@@ -138,7 +138,7 @@ def pixel_numbers(batch: Batch) -> Float[Tensor, "h w"] | None:
         return None
     if height * width > MOST:
         raise InputError(f"masks of {height}x{width} pixels are too large for another library: cut them (--tiles).")
-    return torch.arange(FIRST, FIRST + height * width, dtype=torch.float32).view(height, width)
+    return torch.arange(FIRST, FIRST + height * width, dtype=torch.float32, device="cpu").view(height, width)
 
 
 def points_of(batch: Batch) -> Float[Tensor, "b n 2"] | None:

@@ -6,8 +6,8 @@ RandAugment and TrivialAugment use the first 14 (`OPS`), AutoAugment has Invert 
 The convention is torchvision's: enhancers are signed (factor 1 +- magnitude, 1 changes nothing), unlike the original
 TensorFlow code (factor 0.1 .. 1.9, so half the magnitude changes nothing); shears are about the image's corner;
 translations are whole pixels. Magnitudes are read from a table with one column a bin. Images of any number of
-channels: Color acts on 3 channels only, everything else band by band. What a geometric operation uncovers is mid
-grey (mask 255).
+channels: Color acts on 3 channels only, Invert and Solarize on 1 and 3, everything else band by band. What a geometric
+operation uncovers is mid grey (mask 255).
 """
 
 from __future__ import annotations
@@ -89,7 +89,12 @@ def magnitudes(values: Table, op: Int[Tensor, " b"], level: Int[Tensor, " b"]) -
 
 
 def apply_op(batch: Batch, op: Int[Tensor, " b"], magnitude: Float[Tensor, " b"]) -> Batch:
-    """Operation op[i] (a position in POLICY_OPS) with magnitude[i] on image i; masks, boxes, views move along."""
+    """Operation op[i] (a position in POLICY_OPS) with magnitude[i] on image i; masks, boxes, views move along.
+
+    Those without a meaning for the number of channels change nothing.
+    """
+    known = meaningful(batch.image.shape[1])
+    op = torch.where(torch.tensor([name in known for name in POLICY_OPS], device=op.device)[op], op, 0)
     rows = ((op >= GEOMETRIC.start) & (op < GEOMETRIC.stop)).nonzero()[:, 0]
     if len(rows):
         matrix = geometric_matrix(op[rows], magnitude[rows], *geometry.size(batch))
@@ -143,10 +148,9 @@ def meaningful(channels: int) -> tuple[str, ...]:
 def apply_policy(batch: Batch, policy: Sequence[SubPolicy], bins: int) -> Batch:
     """One sub-policy an image, drawn uniformly; its operations in order, each with its own probability.
 
-    Sub-policies have equally many operations; those without a meaning for the batch's channels change nothing.
+    Sub-policies have equally many operations.
     """
-    known = {name: POLICY_OPS.index(name) for name in meaningful(batch.image.shape[1])}
-    op = torch.tensor([[known.get(name, 0) for name, _, _ in sub] for sub in policy])
+    op = torch.tensor([[POLICY_OPS.index(name) for name, _, _ in sub] for sub in policy])
     probability = torch.tensor([[p for _, p, _ in sub] for sub in policy])
     level = torch.tensor([[at for _, _, at in sub] for sub in policy])
     table = policy_table(*geometry.size(batch), bins)

@@ -38,9 +38,10 @@ class Operation:
 
     def __post_init__(self) -> None:
         whole = {f.name for f in fields(self) if str(f.type).startswith("int")}
+        optional = {f.name for f in fields(self) if f.default is None}
         for name, (low, high) in {"p": (0, 1), **self.LIMITS}.items():
             value, known = getattr(self, name), (int,) if name in whole else (int, float)
-            if value is None:
+            if value is None and name in optional:
                 continue
             if isinstance(value, bool) or not isinstance(value, known) or not low <= value <= high:
                 kind = "a whole number" if name in whole else "a number"

@@ -63,7 +63,7 @@ class Draw:
             ops = named([row.pop("operation") for row in rows])
             on = tuple(np.array(row.pop("acts"), bool) for row in rows)
             drawn = tuple({name: np.array(value, float) for name, value in row.items()} for row in rows)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise InputError("the recorded draw can't be read: give the text that Draw.to_json wrote.") from None
         if any(len(value) != len(on[0]) for row in drawn for value in row.values()) or len({len(o) for o in on}) != 1:
             raise InputError("the recorded draw is damaged: its operations were drawn for different numbers of images.")
@@ -237,11 +237,19 @@ class Pipeline:
 
 
 def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
-    """A map of whole numbers after the move, nearest; UNKNOWN where nothing is known."""
+    """A map of whole numbers after the move, nearest; UNKNOWN where nothing is known.
+
+    Raises InputError for another size than the image's, and for a dtype that can't hold UNKNOWN.
+    """
     if mask.shape != geometry.old:
         raise InputError(
             f"mask is {mask.shape[1]}x{mask.shape[0]} pixels and its image {geometry.old[1]}x{geometry.old[0]}: "
             "a mask must have its image's size."
+        )
+    if mask.dtype.kind not in "iu" or np.iinfo(mask.dtype).max < UNKNOWN:
+        raise InputError(
+            f"mask must hold whole numbers up to {UNKNOWN}, which means unknown, found {mask.dtype}: "
+            "use mask.astype('uint8')."
         )
     worked = mask if mask.dtype in (np.uint8, np.uint16, np.int16) else mask.astype(np.int32)
     out = np.empty(geometry.size, worked.dtype)
@@ -251,12 +259,12 @@ def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
 
 def moved_keypoints(geometry: Geometry, points: Float[np.ndarray, "k 2"], i: int) -> Float[np.ndarray, "k 2"]:
     """Keypoints after the move; one that leaves the image keeps its coordinates."""
-    return geometry.points(np.asarray(points, float), i)
+    return geometry.points(as_rows(points, 2), i)
 
 
 def moved_boxes(geometry: Geometry, boxes: Float[np.ndarray, "k 4"], i: int) -> Float[np.ndarray, "k 4"]:
     """Boxes around their moved corners (under a displacement: their moved edges), cut to the image; NaN if left."""
-    boxes = np.asarray(boxes, float)
+    boxes = as_rows(boxes, 4)
     refuse_outside(boxes, *geometry.old)
     along = np.linspace(0, 1, 2 if geometry.field is None else 9)
     x = boxes[:, None, 0] + along * (boxes[:, None, 2] - boxes[:, None, 0])
@@ -270,6 +278,12 @@ def moved_boxes(geometry: Geometry, boxes: Float[np.ndarray, "k 4"], i: int) -> 
     side = np.array(geometry.size[::-1], float)
     low, high = np.clip(points.min(1), 0, side), np.clip(points.max(1), 0, side)
     return np.where((high > low).all(1, keepdims=True), np.concatenate([low, high], 1), np.nan)
+
+
+def as_rows(given: Any, columns: int) -> Float[np.ndarray, "k columns"]:
+    """Points or boxes as an array; an empty list is one of no rows."""
+    array = np.asarray(given, float)
+    return array if array.size else array.reshape(-1, columns)
 
 
 def refuse_outside(boxes: Float[np.ndarray, "k 4"], height: int, width: int) -> None:

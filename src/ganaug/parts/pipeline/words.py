@@ -39,12 +39,13 @@ def parsed(text: str) -> list[Operation]:
     """The operations of one text."""
     try:
         tree = ast.parse(f"[{text}]", mode="eval").body
-    except (SyntaxError, ValueError, TypeError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        tree = None
+    if not isinstance(tree, ast.List):
         raise InputError(
             f"the pipeline '{text}' can't be read: write operations with commas between them, such as "
             "flip_h, rotate(15), noise(0.04, p=0.5)."
-        ) from None
-    assert isinstance(tree, ast.List)
+        )
     return [operation(node) for node in tree.elts]
 
 

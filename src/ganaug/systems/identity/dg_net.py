@@ -13,9 +13,10 @@ head the structure donor, because a person in another's clothes can still be tol
 Gradients: the code is cut from the graph, so no generation loss moves E_a, and what E_a learns from swapped images
 never moves the decoder.
 Deviations: steps count as the budget says: 30 % warm-up, 4 % ramp. The teacher's batch norm uses the batch, as
-released, its dropout is off. Preset small, made for 1,500 steps, has narrow networks, half the pairs, rates that rise
-and fall once with AdamW for E_a, because nothing is pre-trained, and an appearance-code loss that reaches the decoder;
-flips and random erasing are left to the study's arms. Crops are left out.
+released, its dropout is off. No preset flips or crops training images; an arm's transforms may, where E_a learns to
+recognise. Preset small, made for 1,500 steps, has narrow networks, half the pairs, rates that rise and fall once with
+AdamW for E_a, because nothing is pre-trained, losses that are a mean over the two batches and not a sum, and an
+appearance-code loss that reaches the decoder; random erasing is left to the study's arms.
 Cost: preset small at 64x32, 4 + 4 images: 0.6 s of processor time a step, one of two runs on two slow cores.
 """
 
@@ -138,8 +139,8 @@ class DGNet(System):
     lr : Adam's learning rate of decoder, E_s and critics, betas (0, 0.999) (paper: 1e-4).
     lr_id : learning rate of E_a (paper: 2e-3).
     published : optimise as published, for a pre-trained backbone and long runs: E_a by SGD, ten times the rate for the
-        heads; all rates fall to a tenth after 60 and again after 90 % of the run. Else AdamW for E_a, and all rates
-        rise and fall once, as the study's learners do.
+        heads; the losses of both batches are added; all rates fall to a tenth after 60 and again after 90 % of the
+        run. Else AdamW for E_a, the mean of both batches, and all rates rise and fall once, as the study's learners do.
     teacher : how swapped images are labelled for the primary head: soft, hard, donor, uniform, two_donors.
     teacher_steps : updates of the teacher before the first step, as a share of the run.
     live_code_loss : whether the appearance-code loss reaches the decoder (released code: it reaches nothing).
@@ -163,9 +164,10 @@ class DGNet(System):
         online=True,
         parents=("appearance", "structure"),
         deviations=(
-            "preset small: narrow networks, half the pairs, AdamW for E_a, flips and erasing left to the arms",
+            "preset small: narrow networks, half the pairs, AdamW for E_a, erasing left to the arms",
+            "preset small: losses are the mean of the two batches, not their sum",
             "preset small: the appearance-code loss reaches the decoder, as the paper writes it",
-            "no random crops",
+            "no training image is flipped or cropped in any preset",
             "the teacher's dropout is off",
         ),
         cost="0.6 s of processor time a step at 64x32, 4 + 4 images, preset small, one of two runs on two slow cores",
@@ -270,8 +272,7 @@ class DGNet(System):
         for t in range(steps):
             batch = train.batch(known_identities(train, self.rows_per_step, 0, t)).to(self.ids.device)
             self.schedule(self.opt_tutor, t / max(steps, 1))
-            logits = self.tutor.primary(self.tutor.trunk(batch.image).amax((2, 3)))
-            self.update(F.cross_entropy(logits, self.classes(batch)), self.opt_tutor)
+            self.update(F.cross_entropy(self.tutored(batch.image), self.classes(batch)), self.opt_tutor)
 
     def schedule(self, optimiser: torch.optim.Optimizer, progress: float) -> None:
         """The learning rate at a progress 0..1 of the run, a pure function of it."""
@@ -292,7 +293,7 @@ class DGNet(System):
         rng = self.numpy_rng()
         pairs = list(zip(own.tolist(), rows.tolist(), strict=True))
         positive = [another(rng, np.flatnonzero(data.identity == i), row) for i, row in pairs]
-        donor = [another(rng, np.flatnonzero(data.identity != i), row) for i, row in pairs]
+        donor = [another(rng, np.flatnonzero((data.identity != i) & (data.identity >= 0)), row) for i, row in pairs]
         return data.batch(rows).but(pair={"positive": data.batch(positive), "appearance": data.batch(donor)})
 
     # --- one step -------------------------------------------------------------------------------------------------
@@ -306,19 +307,25 @@ class DGNet(System):
         own = self.classes(batch)
         code, code_positive = self.codes(x, positive)
         structure = self.enc_s(grey(x))
-        swapped = self.dec(structure, swap(code))
+        swapped = self.decoded(structure, swap(code), x)
         critic = self.critic_loss(x, swapped.detach())
-        self.update(critic, self.opt_critic)
-        rebuilt = F.l1_loss(self.dec(structure, code), x) + F.l1_loss(self.dec(structure, code_positive), x)
+        self.update(self.batches * critic, self.opt_critic)
+        rebuilt = sum(F.l1_loss(self.decoded(structure, c, x), x) for c in (code, code_positive))
         with frozen(self.critic):
             fooled = 2 * least_squares_scales(self.critic(swapped), 1.0)
         named, code_loss, shape_loss = self.consistency(swapped, swap(code), structure, swap(own), ramp)
         cycle = ramp * 2 * self.cycle_loss(swapped, x) if ramp else x.new_zeros(())
-        self.update(5 * rebuilt + fooled + 0.5 * named + code_loss + shape_loss + cycle, self.opt_gen)
+        painter = 5 * rebuilt + fooled + 0.5 * named + code_loss + shape_loss + cycle
+        self.update(self.batches * painter, self.opt_gen)
         real = self.identity_loss(batch, own, ramp)
         fed = self.feed_back(swapped.detach(), swap(own), own, ramp) if ramp else x.new_zeros(())
-        self.update(real + fed, self.opt_id, recogniser=True)
+        self.update(self.batches * (real + fed), self.opt_id, recogniser=True)
         return {"rebuilt": rebuilt, "fooled": fooled, "named": named, "critic": critic, "real": real, "fed": fed}
+
+    @property
+    def batches(self) -> float:
+        """What a mean over a and b is multiplied by: as released, the losses of the two batches are added."""
+        return 2.0 if self.published else 1.0
 
     def ramp(self, t: int) -> float:
         """0 during the warm-up, then linearly to 1: the weight of everything that needs good swapped images."""
@@ -330,11 +337,16 @@ class DGNet(System):
         with torch.no_grad():
             return self.enc_a.code(self.enc_a.trunk(torch.cat([x, positive]))).chunk(2)
 
+    def decoded(self, structure: Tensor, code: Tensor, like: Tensor) -> Float[Tensor, "b c h w"]:
+        """Structures painted with codes, of the size of `like`: the decoder makes sides that are multiples of 4."""
+        height, width = like.shape[-2:]
+        return self.dec(structure, code)[..., :height, :width]
+
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """LSGAN over the scales, and 0.01 |grad_x D(x)|^2 of real images."""
+        """LSGAN and 0.01 |grad_x D(x)|^2 of real images, both summed over the scales."""
         real = real.detach().requires_grad_(True)
         maps = self.critic(real)
-        penalty = r1(torch.cat([m.flatten(1) for m in maps], 1), real, gamma=0.02)
+        penalty = sum(r1(m, real, gamma=0.02) for m in maps)
         return least_squares_scales(maps, 1.0) + least_squares_scales(self.critic(fake), 0.0) + penalty
 
     def consistency(
@@ -364,7 +376,7 @@ class DGNet(System):
         """Structure of one swapped image and appearance of the other give the first real image again."""
         with torch.no_grad(), looked_through(self.enc_a):
             code = self.enc_a.code(self.enc_a.trunk(swapped))
-        return F.l1_loss(self.dec(self.enc_s(grey(swapped)), swap(code)), x)
+        return F.l1_loss(self.decoded(self.enc_s(grey(swapped)), swap(code), x), x)
 
     def identity_loss(self, batch: Batch, own: Tensor, ramp: float) -> Tensor:
         """Cross-entropy of real images and of their positives, which the arm's transforms and erasing may change."""
@@ -384,8 +396,11 @@ class DGNet(System):
     def taught(self, images: Tensor) -> Float[Tensor, "b k"]:
         """The teacher's probabilities, averaged over the image and its mirror image."""
         with torch.no_grad(), looked_through(self.tutor):
-            views = [self.tutor.primary(self.tutor.trunk(view).amax((2, 3))) for view in (images, images.flip(3))]
-        return sum(view.softmax(1) for view in views) / 2
+            return sum(self.tutored(view).softmax(1) for view in (images, images.flip(3))) / 2
+
+    def tutored(self, images: Tensor) -> Float[Tensor, "b k"]:
+        """The teacher's logits: it pools by the mean, as an ordinary classifier does."""
+        return self.tutor.primary(self.tutor.trunk(images).mean((2, 3)))
 
     def erased(self, batch: Batch) -> Tensor:
         """Images with a grey rectangle of 2 to 40 % of the area, each with probability `erase`."""
@@ -411,7 +426,8 @@ class DGNet(System):
 
     def painted(self, structure: Tensor, appearance: Tensor) -> Float[Tensor, "b c h w"]:
         """Images with the structure of one batch and the appearance of another."""
-        return self.dec(self.enc_s(grey(structure)), self.enc_a.code(self.enc_a.trunk(appearance))).clamp(-1, 1)
+        code = self.enc_a.code(self.enc_a.trunk(appearance))
+        return self.decoded(self.enc_s(grey(structure)), code, structure).clamp(-1, 1)
 
     def model(self) -> nn.Module:
         return FusedEmbedding(self.enc_a, self.alpha)
@@ -438,7 +454,7 @@ class DGNet(System):
         """One structure in appearances on the straight line between the codes of two images, all in [-1, 1]."""
         codes = [self.enc_a.code(self.enc_a.trunk(image)) for image in (first, second)]
         mixed = torch.lerp(*codes, torch.linspace(0, 1, steps)[:, None])
-        return self.dec(self.enc_s(grey(structure)).expand(steps, -1, -1, -1), mixed).clamp(-1, 1)
+        return self.decoded(self.enc_s(grey(structure)).expand(steps, -1, -1, -1), mixed, structure).clamp(-1, 1)
 
 
 def swap(x: Tensor) -> Tensor:

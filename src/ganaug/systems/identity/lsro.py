@@ -9,7 +9,8 @@ a generated image is the cross-entropy against 1/K for each of the K identities,
 The gradient on the logits of a generated image is softmax - 1/K.
 
 Labels: uniform. Twice as many generated images as real ones, about the 24,000 to 12,936 of this line of work.
-Deviations: the learner is the study's, not the paper's ResNet-50; generated images keep the size of the real ones.
+Deviations: the learner is the study's, not the paper's ResNet-50; generated images keep the size of the real ones; the
+DCGAN is `dcgan`, whose generator takes one step for each of its critic's, where the paper's takes two.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ CARD = Card(
     lists=("000",),
     task=("reid", "classification"),
     labels="uniform",
-    deviations=("the learner is the study's", "generated images keep the size of the real ones"),
+    deviations=(
+        "the learner is the study's",
+        "generated images keep the size of the real ones",
+        "the generator of the DCGAN takes one step for each of its critic's, the paper's two",
+    ),
     shows="the gradient of a generated image's loss on the logits is softmax - 1/K.",
 )
 RECIPE = Recipe(system="dcgan", plan="x2", labels="uniform", share=None)

@@ -10,7 +10,8 @@ before epoch 21 of 50 and a tenth of the weight after it.
 
 Labels: rank_late. Others by a Recipe: rank (dMpRL-I: from the start, full weight), rank_static (sMpRL: ranks of a model
 of the real images, fixed), rank_as_released (the released code's mistake: the sort order in place of the rank).
-Deviations: the learner is the study's, not the paper's ResNet-50.
+Deviations: the learner is the study's, not the paper's ResNet-50; the DCGAN is `dcgan`, whose generator takes one step
+for each of its critic's, where the paper's takes two.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ CARD = Card(
     lists=("000",),
     task=("reid", "classification"),
     labels="rank_late",
-    deviations=("the learner is the study's",),
+    deviations=(
+        "the learner is the study's",
+        "the generator of the DCGAN takes one step for each of its critic's, the paper's two",
+    ),
     shows="labels sum to 1 and rise with the predicted probability; the released code's do not.",
 )
 RECIPE = Recipe(system="dcgan", plan="x2", labels="rank_late", share=None)

@@ -30,7 +30,7 @@ from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
 from ganaug.parts.nets.conditional import standing_statistics
 from ganaug.parts.nets.dcgan import DCGenerator, DCTrunk
-from ganaug.parts.priors import uniform
+from ganaug.parts.priors import any_of, uniform
 from ganaug.parts.samplers import class_balanced
 
 STANDING = 256  # images whose batch statistics samples are made with
@@ -129,8 +129,8 @@ class ACGAN(System):
         self.opt_critic = Adam(self.critic.parameters(), lr=self.lr, betas=(0.5, 0.999))
 
     def asked(self, n: int) -> tuple[Tensor, Tensor]:
-        """Latents [n, z] and labels [n], every class equally likely."""
-        return uniform(n, self.latent), torch.randint(len(self.spec.classes), (n,))
+        """Latents [n, z] and labels [n], every class of the training set equally likely."""
+        return uniform(n, self.latent), any_of(self.seen_classes(), n)
 
     def step(self, batch: Batch, t: int) -> Losses:
         critic, named = self.critic_losses(batch)

@@ -30,7 +30,7 @@ from ganaug.data.spec import Spec
 from ganaug.parts.freeze import frozen
 from ganaug.parts.nets.conditional import StridedTrunk
 from ganaug.parts.nets.dcgan import pyramid
-from ganaug.parts.priors import ClassGaussian
+from ganaug.parts.priors import ClassGaussian, any_of
 
 
 class Decoder(nn.Module):
@@ -136,7 +136,8 @@ class BAGAN(System):
         batch, pool = data.batch(rows), data.others.get("unlabelled")
         if pool is None:
             return batch
-        return batch.but(pair={"unlabelled": pool.batch(torch.randint(len(pool), (len(rows),)))})
+        more = torch.randint(len(pool), (len(rows),), device="cpu")
+        return batch.but(pair={"unlabelled": pool.batch(more)})
 
     def step(self, batch: Batch, t: int) -> Losses:
         if self.stage(t)[0] == 0:
@@ -168,11 +169,11 @@ class BAGAN(System):
 
     def fakes(self, batch: Batch) -> int:
         """Generated images beside a real batch: ceil(B / K), so that "generated" is one class among others."""
-        return -(-len(batch) // len(self.spec.classes))
+        return -(-len(batch) // len(self.seen_classes()))
 
     def any_class(self, n: int) -> Tensor:
-        """Labels [n], every class equally likely."""
-        return torch.randint(len(self.spec.classes), (n,))
+        """Labels [n], every class of the training set equally likely."""
+        return any_of(self.seen_classes(), n)
 
     def critic_loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of K + 1 classes on labelled real images and on generated ones, which are class K."""

@@ -38,6 +38,7 @@ from ganaug.parts.ema import EMA
 from ganaug.parts.freeze import frozen
 from ganaug.parts.nets.conditional import standing_statistics
 from ganaug.parts.nets.dcgan import pyramid
+from ganaug.parts.priors import any_of
 from ganaug.parts.samplers import class_balanced
 
 REAL, GENERATED = 0, 1  # rows of the critic's table of logits
@@ -220,8 +221,8 @@ class DADA(System):
         self.critic.calibrate(train.images(rows).to(self.critic.head.bias.device))
 
     def asked(self, n: int) -> tuple[Float[Tensor, "n z"], Int[Tensor, " n"]]:
-        """Latents and labels, every class equally likely."""
-        return torch.rand(n, self.latent), torch.randint(len(self.spec.classes), (n,))
+        """Latents and labels, every class of the training set equally likely."""
+        return torch.rand(n, self.latent), any_of(self.seen_classes(), n)
 
     def step(self, batch: Batch, t: int) -> Losses:
         if self.stage(t)[0] == 1:

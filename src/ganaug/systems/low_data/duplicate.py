@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 
 from ganaug.core.card import Card
+from ganaug.core.device import device
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.view import TrainView
@@ -33,7 +34,7 @@ class Duplicate(System):
     PRESETS = {"tiny": {}}
 
     def prepare(self, train: TrainView) -> None:
-        batch = train.batch(slice(None))
+        batch = train.batch(slice(None)).to(device())
         self.images, self.labels, self.ids = batch.image, batch.label, batch.index
         self.masks = batch.mask
 

@@ -156,8 +156,9 @@ class GatysTexture(System):
     def random(
         self, n: int = 1, *, size: tuple[int, int] | None = None, label: int = -1, seed: int = 0
     ) -> Float[Tensor, "n c h2 w2"]:
-        """n textures of any size (height, width), the training images' by default; their borders fit each other.
+        """n textures of any size (height, width), the training images' by default.
 
+        With random filters their opposite borders fit each other; given features see the border as they do.
         `label` is the number of the exemplars' class, -1 for any. Raises InputError for a class without exemplars and
         for a size that is too small for the features.
         """

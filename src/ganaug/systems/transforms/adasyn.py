@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from ganaug.core.card import Card
+from ganaug.core.device import device
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.view import TrainView
-from ganaug.parts.neighbours import nearest_rows, same_class_neighbours
+from ganaug.parts.neighbours import nearest_others, same_class_neighbours
 
 GOLDEN = 0.6180339887498949  # its multiples modulo 1 fill [0, 1) most evenly
 
@@ -58,7 +59,7 @@ class ADASYN(System):
     def prepare(self, train: TrainView) -> None:
         if self.k < 1:
             raise InputError(f"adasyn: k must be at least 1, found {self.k}.")
-        batch = train.batch(train.label >= 0)
+        batch = train.batch(train.label >= 0).to(device())
         self.images, self.labels, self.ids = batch.image, batch.label, batch.index
         flat = self.images.flatten(1)
         self.neighbours = same_class_neighbours(flat, self.labels, self.k)
@@ -66,7 +67,7 @@ class ADASYN(System):
 
     def foreign_share(self, flat: Tensor) -> Tensor:
         """r [N]: the share of other classes among the k nearest other rows (He et al., eq. 2)."""
-        around = nearest_rows(flat, flat, min(self.k + 1, len(flat)))[:, 1:]
+        around = nearest_others(flat, min(self.k, len(flat) - 1))
         return (self.labels[around] != self.labels[:, None]).float().mean(1)
 
     def cumulated(self, r: Tensor) -> Tensor:

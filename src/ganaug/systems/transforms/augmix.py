@@ -10,7 +10,7 @@ with the usual corruption benchmarks (brightness, colour, contrast, sharpness).
 
 Labels: hard, unchanged. Masks, boxes, keypoints and views are refused: the chains move the image differently.
 Deviations: the augmentation only; the Jensen-Shannon consistency loss over three versions belongs to the training of
-the classifier and is left out.
+the classifier and is left out. Solarize changes images of 1 and 3 channels only, the rest acts band by band.
 Cost: about 9,000 images of 32 px a second on one core.
 """
 
@@ -56,7 +56,10 @@ class AugMix(System):
         can=("augment",),
         sizes=(1, 16384),
         online=True,
-        deviations=("no Jensen-Shannon consistency loss: the augmentation only",),
+        deviations=(
+            "no Jensen-Shannon consistency loss: the augmentation only",
+            "Solarize is the identity unless there are 1 or 3 channels",
+        ),
         cost="9,000 images of 32 px a second on one core",
         shows="the result is a weighted mean of the image and its changed versions, and stays in [-1, 1].",
     )

@@ -9,8 +9,8 @@ Every image goes through `ops` operations, each drawn uniformly with replacement
 
 Labels: hard, unchanged. Masks, boxes, keypoints and views move with the image.
 Deviations: torchvision's signed enhancers and 31 bins (a magnitude of 9 of 30 is weaker than 9 of 10 in the original
-code); resampling is bilinear and what it uncovers is mid grey; many bands: Color changes RGB only, the rest acts
-band by band.
+code); resampling is bilinear and what it uncovers is mid grey; Color changes 3 channels only, Solarize 1 and 3, else
+they leave the image as it is; the rest acts band by band.
 Cost: about 20,000 images of 32 px a second on one core.
 """
 
@@ -52,7 +52,7 @@ class RandAugment(System):
         deviations=(
             "torchvision's signed enhancers and 31 bins",
             "bilinear resampling over mid grey",
-            "Color is the identity unless there are 3 channels",
+            "Color is the identity unless there are 3 channels, Solarize unless there are 1 or 3",
         ),
         cost="20,000 images of 32 px a second on one core",
         shows="the mean change of an image grows with the magnitude, for every operation that has one.",

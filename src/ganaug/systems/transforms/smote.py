@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 
 from ganaug.core.card import Card
+from ganaug.core.device import device
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
@@ -54,7 +55,7 @@ class SMOTE(System):
     def prepare(self, train: TrainView) -> None:
         if self.k < 1:
             raise InputError(f"smote: k must be at least 1, found {self.k}.")
-        batch = train.batch(train.label >= 0)
+        batch = train.batch(train.label >= 0).to(device())
         self.images, self.labels, self.ids = batch.image, batch.label, batch.index
         self.neighbours = same_class_neighbours(self.images.flatten(1), self.labels, self.k)
 

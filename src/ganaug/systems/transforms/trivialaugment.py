@@ -10,7 +10,7 @@ space of strengths. There is nothing to tune: it is the baseline of every search
 Labels: hard, unchanged. Masks, boxes, keypoints and views move with the image.
 Deviations: translations go up to 32 px as published, but at most to the side, so that images below 32 px are treated
 as CIFAR's 32 px are; torchvision's signed enhancers (1 +- 0.99); resampling is bilinear and what it uncovers is mid
-grey; many bands: Color changes RGB only, the rest acts band by band.
+grey; Color changes 3 channels only, Solarize 1 and 3, else they leave the image as it is; the rest acts band by band.
 Cost: about 38,000 images of 32 px a second on one core.
 """
 
@@ -48,7 +48,7 @@ class TrivialAugment(System):
             "translations of at most the image's side",
             "torchvision's signed enhancers",
             "bilinear resampling over mid grey",
-            "Color is the identity unless there are 3 channels",
+            "Color is the identity unless there are 3 channels, Solarize unless there are 1 or 3",
         ),
         cost="38,000 images of 32 px a second on one core",
         shows="every image goes through exactly one operation, and strengths are uniform on 31 bins.",

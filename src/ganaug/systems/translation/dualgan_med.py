@@ -13,8 +13,9 @@ Labels: the mask that an image was painted over, made by the system itself. Noth
 Gradients: each half of the run moves its own two networks only; a painted image never teaches the masks' generator.
 Deviations: masks of any number of classes, a plane a class, where the paper's are vessels and background; both halves
 learn from one set, where the paper has two; the networks follow the size of the images, where the paper's are for 512
-px; instance norm in the U-Net, so that an image does not depend on its batch; the rate of RMSprop is our choice. Preset
-small has narrow networks, a 34 px critic, batches of 16, and learns masks faster.
+px; instance norm in the U-Net, so that an image does not depend on its batch, and ReLU on its way up, where the
+authors' code has LeakyReLU; the rate of RMSprop is our choice. Preset small has narrow networks, a 34 px critic,
+batches of 16, and learns masks faster.
 Cost: see the card.
 """
 
@@ -71,7 +72,7 @@ class DualGAN(System):
         deviations=(
             "any number of mask classes and any size",
             "masks and pairs are learned from one set",
-            "instance norm in the U-Net",
+            "instance norm in the U-Net, ReLU on its way up",
             "the rate of RMSprop is our choice",
             "preset small: narrow networks, a 34 px critic, batches of 16, faster learning of masks",
         ),

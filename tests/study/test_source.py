@@ -159,7 +159,7 @@ def test_arm_that_keeps_half_trains_on_the_images_that_a_model_of_the_real_ones_
 @pytest.mark.parametrize(
     ("use", "said"),
     [
-        ({"keep": 0.0}, "keep of duplicate must lie in"),
+        ({"keep": 0.0}, "keep of duplicate is 0, which leaves no image"),
         ({"share": 1.5}, "share of duplicate must lie in"),
         ({"ramp": 2.0}, "ramp of duplicate must lie in"),
         ({"keep": 0.5, "labels": "uniform"}, "come without one"),

@@ -136,7 +136,8 @@ def test_better_recipe_is_found_and_confirmed(tmp_path, clock):
     assert found["verdict"]["verdict"] == "helps"
     assert "Its placebo helps too" in found["sentence"]  # this learner does not look at labels
     again = Tune.winner(tmp_path / "out")
-    assert again.recipes[0][1] == Recipe(**recipe) and again.name == "rules+smote"
+    assert again.recipes[0][1] == Recipe(**recipe)
+    assert again.name == found["winner"]["name"] == "rules+smote (share 0.25, labels hard, ramp 0.0, keep 1.0)"
 
 
 def test_placebo_apart_a_winner_is_recommended(tmp_path, clock, monkeypatch):
@@ -350,7 +351,7 @@ def test_space_of_masks_holds_only_what_moves_masks():
 def test_candidate_reads_back_from_json(tmp_path):
     for c in space.candidates(view_of(digits(), 20), "classification", (), 0):
         (tmp_path / "arm.json").write_text(json.dumps(space.as_plain(c)))
-        assert stored_arm(tmp_path / "arm.json") == c.arm
+        assert stored_arm(tmp_path / "arm.json") == replace(c.arm, name=c.name)
 
 
 def test_images_are_made_once_for_all_label_policies(tmp_path, clock, monkeypatch):

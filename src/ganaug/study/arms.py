@@ -166,12 +166,11 @@ def named(name: str, transforms: tuple[str, ...], recipes: tuple[tuple[str, Reci
 def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
     """InputError when a recipe's share, ramp or filter can't be followed."""
     for _, recipe in arm.recipes:
-        shares = {"share": 0.5 if recipe.share is None else recipe.share, "keep": recipe.keep}
-        for field, value in shares.items():
-            if not 0 < value <= 1:
-                raise InputError(f"arm '{arm.name}': {field} of {recipe.system} must lie in (0, 1], found {value}.")
-        if not 0 <= recipe.ramp <= 1:
-            raise InputError(f"arm '{arm.name}': ramp of {recipe.system} must lie in [0, 1], found {recipe.ramp}.")
+        for field, value in (("share", recipe.share), ("ramp", recipe.ramp), ("keep", recipe.keep)):
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"arm '{arm.name}': {field} of {recipe.system} must lie in 0..1, found {value}.")
+        if not recipe.keep:
+            raise InputError(f"arm '{arm.name}': keep of {recipe.system} is 0, which leaves no image: give a share.")
         known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
         if recipe.keep < 1 and not known:
             raise InputError(

@@ -227,9 +227,17 @@ def test_plan_never_splits_a_group():
         assert len(test) == 20 and labels[test].sum() == 10
 
 
-@pytest.mark.parametrize(("share", "groups"), [(0.0, None), (0.7, None), (0.2, np.zeros(12)), (0.05, None)])
-def test_plan_refuses_shares_that_cannot_be_had(share, groups):
-    with pytest.raises(InputError, match="test_share"):
+@pytest.mark.parametrize(
+    ("share", "groups", "said"),
+    [
+        (0.0, None, "test_share: expected a number above 0"),
+        (0.7, None, "test_share: expected a number above 0"),
+        (0.2, np.zeros(12), "a new split for each repeat needs at least 5 independent groups of rows"),
+        (0.05, None, "a new split for each repeat needs at least 20 independent groups of rows"),
+    ],
+)
+def test_plan_refuses_shares_that_cannot_be_had(share, groups, said):
+    with pytest.raises(InputError, match=said):
         resplit_plan(np.zeros(12, int), groups, 2, share, seed=0)
 
 

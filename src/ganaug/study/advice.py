@@ -8,6 +8,7 @@ from typing import Any
 
 from ganaug.study.arms import NOT_ASKED, Arm
 from ganaug.study.cache import Cache
+from ganaug.study.verdict import signed
 
 
 def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
@@ -126,9 +127,3 @@ def broken(made: Sequence[Mapping[str, Any]]) -> list[str]:
 def listed(parts: Sequence[str]) -> str:
     """a, b and c."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def signed(effect: float) -> str:
-    """An effect in points with its sign; 0.0 has none."""
-    points = round(100 * effect, 1)
-    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"

@@ -35,8 +35,8 @@ def resplit_plan(
     most = int(np.unique(labels, return_counts=True)[1].max(initial=0))
     if min(independent, most) < folds:
         raise InputError(
-            f"test_share: {test_share} needs at least {folds} independent groups of rows and "
-            f"{folds} images of a class, found {independent} and at most {most}; give more data or a larger share"
+            f"a new split for each repeat needs at least {folds} independent groups of rows and "
+            f"{folds} images of a class, found {independent} and at most {most}; give more data, or state a test fold."
         )
     plan: list[tuple[ndarray, ndarray]] = []
     while len(plan) < repeats:

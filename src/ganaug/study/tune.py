@@ -38,6 +38,7 @@ from ganaug.study.parallel import run_all
 from ganaug.study.rounds import Pace, Rung, Unit, made_by, ranked, run_unit, trials_of
 from ganaug.study.space import Candidate, as_plain, candidates, task_of
 from ganaug.study.study import Study, StudyLog
+from ganaug.study.verdict import signed
 
 SEARCH_SHARE = 0.6  # of the time; the rest is for the confirmation
 CHECK_SHARE = 0.2  # of the time, for the length and strength of the baseline
@@ -484,7 +485,7 @@ def sentence(
     winner: Candidate, ranking: Sequence[Mapping], tried: int, verdict: Mapping, confirmed: Mapping[str, Any]
 ) -> str:
     """What came out, in words: the search, the confirmation, and what to do."""
-    gain = f"{100 * ranking[0]['difference']:+.1f}".replace("-", "\N{MINUS SIGN}")
+    gain = signed(ranking[0]["difference"])
     said = (
         f"Of {tried} recipes tried on parts of the training fold, {winner.name} did best ({gain} points against the "
         f"rules there). On the test fold, with fresh draws and seeds: {verdict['sentence']}"

@@ -74,7 +74,7 @@ class Verdict:
 
     def sentence(self, of: str = "class") -> str:
         """The verdict in one plain sentence, effects in points (hundredths of the score); `of`: what sizes count in."""
-        return f"{self._claim(of)}: {_points(self.effect)} points ({self._evidence()}).{self._advice()}"
+        return f"{self._claim(of)}: {signed(self.effect)} points ({self._evidence()}).{self._advice()}"
 
     def _claim(self, of: str) -> str:
         said = {"no material difference": "makes no material difference", "inconclusive": "is inconclusive"}
@@ -86,7 +86,7 @@ class Verdict:
         repeats = "1 repeat" if self.repeats == 1 else f"{self.repeats} repeats"
         if self.low is None or self.high is None:
             return f"no interval, {repeats}"
-        interval = f"{100 * (1 - self.alpha):g} % interval {_points(self.low)} to {_points(self.high)}"
+        interval = f"{100 * (1 - self.alpha):g} % interval {signed(self.low)} to {signed(self.high)}"
         if self.verdict == "no material difference":
             within = f"within {100 * self.margin:g} points either way, {_p(self.p_equivalence)}"
             return f"{interval}, {within}, {repeats}"
@@ -188,7 +188,8 @@ def _needed(e: Estimate, repeats: int, margin: float, alpha: float, count: int) 
     return None if needed is None else max(needed, repeats + 1)
 
 
-def _points(value: float) -> str:
+def signed(value: float) -> str:
+    """A difference of scores in points with its sign; 0.0 has none."""
     points = round(100 * value, 1)
     return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}") if points else "0.0"
 

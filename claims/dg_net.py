@@ -32,7 +32,7 @@ from ganaug.study.source import source_for
 from ganaug.systems.identity.dg_net import FusedEmbedding
 from ganaug.tasks.reidentification import Reidentifier
 
-STEPS = 1500
+STEPS = 2500
 SIZE = (64, 32)
 GREY = 0.45  # of the background, 0..1
 CLOTHES = ("torso", "arms", "legs", "shoes")

@@ -80,6 +80,13 @@ def test_a_run_that_cannot_go_on_ends_in_1(kind, monkeypatch):
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "error: it cannot go on.\n")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_too_little_memory_ends_in_1_and_says_what_to_do(error, monkeypatch):
+    result = failing(monkeypatch, error)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "memory ran out: take a smaller --size" in result.stderr
+
+
 def test_a_full_disk_ends_in_2_and_names_the_file(monkeypatch):
     result = failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "more/a.png"))
     assert (result.exit_code, result.stderr) == (2, "error: more/a.png: No space left on device.\n")

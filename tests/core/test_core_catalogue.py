@@ -71,3 +71,12 @@ def test_defaults_of_the_catalogue_are_those_of_the_card():
 
     card = Card(id="a", title="A")
     assert {name: getattr(card, name) for name in GIVEN} == GIVEN
+
+
+def test_an_expression_in_a_card_is_named_with_its_line(tmp_path, monkeypatch):
+    from ganaug.core import catalogue
+
+    monkeypatch.setattr(catalogue, "PACKAGE", tmp_path)
+    (tmp_path / "file.py").write_text(CARDS.replace('{"width": 3}', '{"width": 2 * side}'), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"file\.py, line 5: .*2 \* side.* holds an expression"):
+        list(entries_of(tmp_path / "file.py"))

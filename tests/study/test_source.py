@@ -14,7 +14,8 @@ from ganaug.data.splits import few_shot
 from ganaug.data.view import TrainView
 from ganaug.study.arms import parse_arm, refuse_impossible_use
 from ganaug.study.cells import LearnerJob, labelled
-from ganaug.study.folds import fold
+from ganaug.study.folds import Fold, fold
+from ganaug.study.generate import GeneratorJob
 from ganaug.study.source import Generated, MixedSource, surest
 
 
@@ -180,3 +181,13 @@ def test_batches_keep_their_size_when_two_recipes_come_as_they_come():
     drawn = np.array([both.shares(t) for t in range(300)])
     assert (drawn.sum(1) == 16).all() and (drawn >= 0).all()
     np.testing.assert_allclose(drawn.mean(0) / 16, np.array([10, 400, 400]) / 810, atol=0.02)
+
+
+@pytest.mark.parametrize(("system", "alike"), [("acgan", True), ("dcgan", False)])
+def test_a_conditional_system_is_fitted_once_for_hard_and_for_taught_labels(system, alike):
+    """An unconditional one is not: where the generator's labels count, it is one clone a class."""
+    keys = [
+        GeneratorJob("a", Recipe(system=system, labels=labels), 5, 0, 20, Fold(*[np.arange(3)] * 3, 0)).describe()
+        for labels in ("hard", "pseudo_label")
+    ]
+    assert (keys[0] == keys[1]) is alike

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestCentroid
 import ganaug
 from ganaug.core.system import System
 from ganaug.data.embedded import digits
-from ganaug.data.errors import FoldError, InputError
+from ganaug.data.errors import FoldError, InputError, Stopped
 from ganaug.study import cells, generate, study
 from ganaug.study.study import Study
 from ganaug.tasks.classification import Classifier
@@ -157,6 +157,22 @@ def test_arm_that_crashes_counts_as_its_baseline_and_is_listed(monkeypatch, tmp_
     assert cells_of["placebo:rules+smote", 1]["score"] == cells_of["rules", 1]["score"]
     assert "failed in 1 of 3 repeats" in found["summary"]["headline"]
     assert "smote failed" in found["summary"]["advice"]
+    monkeypatch.setattr(generate, "make_images", real)
+    again = quick(arms=["rules+smote"]).run(digits(), tmp_path / "out", resume=True).results
+    assert {c["status"] for c in again["cells"]} == {"ok"}  # what failed is tried again
+
+
+def test_a_baseline_that_fails_stops_the_study_with_a_sentence(monkeypatch, tmp_path):
+    real = cells.train_and_score
+
+    def broken(data, job, *rest):
+        if job.arm.name == "none":
+            raise MemoryError("no room")
+        return real(data, job, *rest)
+
+    monkeypatch.setattr(cells, "train_and_score", broken)
+    with pytest.raises(Stopped, match=r"the arm none, .* \(MemoryError: no room\): without it there is no verdict"):
+        quick(arms=["cutout"]).run(digits(), tmp_path / "out")
 
 
 class Peeking(System):

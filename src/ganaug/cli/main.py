@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 import ganaug
 from ganaug.cli import fitting, looking, studying, tuning
+from ganaug.data.errors import Stopped
 
 COMMANDS = (  # name, function, example
     ("demo", studying.demo, "ganaug demo --open"),
@@ -52,7 +53,7 @@ class Commands(TyperGroup):
             except KeyboardInterrupt:
                 typer.echo("stopped" + GO_ON.get(ctx.invoked_subcommand, ""), err=True)
                 raise typer.Exit(130) from None
-            except (ganaug.InputError, OSError, RuntimeError) as error:
+            except (ganaug.InputError, OSError, MemoryError, RuntimeError) as error:
                 raise typer.Exit(told(error)) from None
 
 
@@ -62,11 +63,10 @@ def told(error: Exception) -> int:
         return say(str(error), 2)
     if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
         return say(f"{error.filename or 'the system'}: {error.strerror}.", 2)
-    from ganaug.core.loop import Diverged
-    from ganaug.data.errors import FoldError
-
-    if isinstance(error, (Diverged, FoldError)):
+    if isinstance(error, Stopped):
         return say(str(error), 1)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return say("memory ran out: take a smaller --size, a smaller batch_size or fewer --workers.", 1)
     raise error
 
 

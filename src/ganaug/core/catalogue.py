@@ -81,9 +81,18 @@ def entries_of(path: Path) -> Iterator[Entry]:
         assigned = dict(assignments(owner.body))
         given = assigned.get("CARD")
         if isinstance(given, ast.Call):
-            card = {**GIVEN, **{k.arg: ast.literal_eval(k.value) for k in given.keywords if k.arg}}
-            presets = ast.literal_eval(assigned["PRESETS"]) if "PRESETS" in assigned else {}
+            card = {**GIVEN, **{k.arg: literal(k.value, path) for k in given.keywords if k.arg}}
+            presets = literal(assigned["PRESETS"], path) if "PRESETS" in assigned else {}
             yield Entry(card["id"], card["kind"], card, module, getattr(owner, "name", ""), path, presets)
+
+
+def literal(node: ast.expr, path: Path) -> Any:
+    """The value that is written there; ValueError with the place for an expression, which nothing evaluates."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        what = f"`{ast.unparse(node)}` holds an expression where the catalogue reads literal values"
+        raise ValueError(f"{path}, line {node.lineno}: {what}.") from None
 
 
 def assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:

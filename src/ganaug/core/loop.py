@@ -23,7 +23,7 @@ from ganaug.core import state
 from ganaug.core.device import autocast, channels_last, keep_heap, on_device
 from ganaug.core.preview import Watch
 from ganaug.core.seeding import seeded
-from ganaug.data.errors import InputError
+from ganaug.data.errors import InputError, Stopped
 
 if TYPE_CHECKING:
     from ganaug.core.system import System
@@ -33,7 +33,7 @@ SAVE_SECONDS = 15.0
 TIMED = 20
 
 
-class Diverged(RuntimeError):
+class Diverged(Stopped):
     """The losses became non-finite twice: the run can't go on."""
 
 

@@ -40,6 +40,13 @@ class Cache:
         with atomic_file(path) as part:
             part.write_text(json.dumps(content), encoding="utf-8")
 
+    def forget_failed(self) -> None:
+        """Drop the cells that failed: what was missing then, such as memory, may be there now."""
+        for path in (self.folder / "cells").glob("*.json"):
+            content = self.get(path.stem)
+            if isinstance(content, dict) and content.get("status") == "failed":
+                path.unlink()
+
     def images(self, key: str) -> Path:
         """Where a generator cell keeps its images."""
         return self.folder / "cells" / f"{key}.npz"

@@ -56,7 +56,7 @@ class GeneratorJob:
             made["files"] = files_in(folder_path(self))
         return {
             "recipe": {**made, "params": repr(dict(self.recipe.params))},
-            "labelled": label_policy(self.recipe.labels).chosen,
+            "one_a_class": self.recipe.system != "folder" and isinstance(system_of(self.recipe), PerClass),
             "shots": self.shots,
             "repeat": self.repeat,
             "steps": self.steps,

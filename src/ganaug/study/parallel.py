@@ -12,7 +12,12 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from ganaug.data.errors import InputError
+from ganaug.data.errors import InputError, Stopped
+
+LOST = (
+    "the system ended a worker, most often because memory ran out: take fewer --workers or a smaller --size, and go on "
+    "with --resume."
+)
 
 
 def run_all(
@@ -28,19 +33,23 @@ def run_all(
     """`function(data, job, *rest)` for every job, in the order of the jobs; one thread a worker.
 
     Jobs are handed out one by one: quick ones (copies) would have joblib bundle those that follow, and a bundle of two
-    slow ones (generators) leaves a worker idle.
+    slow ones (generators) leaves a worker idle. Stopped when the system ends a worker.
     """
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     register(backend)
     done, started = [], time.monotonic()
     calls = (delayed(numbered)(i, function, data, job, rest) for i, job in enumerate(jobs))
     with parallel_config(backend=backend, n_jobs=workers, inner_max_num_threads=1 if backend == "loky" else None):
-        for i, result in Parallel(batch_size=1, return_as="generator_unordered")(calls):
-            done.append((i, result))
-            if log is not None:
-                each = (time.monotonic() - started) / len(done)
-                log(len(done), len(jobs), what, each * (len(jobs) - len(done)))
+        try:
+            for i, result in Parallel(batch_size=1, return_as="generator_unordered")(calls):
+                done.append((i, result))
+                if log is not None:
+                    each = (time.monotonic() - started) / len(done)
+                    log(len(done), len(jobs), what, each * (len(jobs) - len(done)))
+        except TerminatedWorkerError:
+            raise Stopped(LOST) from None
     return [result for _, result in sorted(done, key=lambda pair: pair[0])]
 
 

@@ -137,8 +137,9 @@ def cluster_bootstrap(
         return -inf, inf
     totals = np.bincount(codes, np.nansum(x, axis=0), count)
     tested = np.bincount(codes, np.sum(~np.isnan(x), axis=0), count)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=n)
-    means = (draws @ totals) / np.maximum(draws @ tested, 1)
+    rng, share = np.random.default_rng(seed), np.full(count, 1.0 / count)
+    draws = (rng.multinomial(count, share) for _ in range(n))  # one by one: all at once are gigabytes
+    means = np.array([(draw @ totals) / max(draw @ tested, 1) for draw in draws])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -21,7 +21,7 @@ from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
 from ganaug.core.run_folder import read_json, write_json
-from ganaug.data.errors import InputError
+from ganaug.data.errors import InputError, Stopped
 from ganaug.data.image_set import ImageSet
 from ganaug.data.write import write
 from ganaug.study import results, saturate
@@ -192,6 +192,7 @@ class Study:
         self.claim(folder, fingerprint, resume)
         shared = [__version__, fingerprint, told(self.learner), self.seed, self.repeats_matter(data)]
         cache = Cache(folder, json.dumps([*shared, precision(device(), mixed=True)]))
+        cache.forget_failed()
         go = self.runner(data, cache, log)
         found = self.saturated(data, arms, go)
         made = go("making images", run_generator, self.generator_jobs(data, arms), cache)
@@ -335,7 +336,10 @@ def counted_as_baseline(
                 continue
             base = by_place.get((arm.baseline, shots, repeat))
             if base is None or base["status"] != "ok":
-                raise RuntimeError(f"the baseline {arm.baseline} of {arm.name} failed: {cell.get('note')}")
+                raise Stopped(
+                    f"the arm {arm.baseline}, which {arm.name} is compared with, failed in repeat {repeat} "
+                    f"({(base or cell)['note']}): without it there is no verdict."
+                )
             status, note = (bad["status"], bad["note"]) if bad else (cell["status"], cell["note"])
             full.append({**as_baseline(cell, base, status, note), "generated": 0})
     return full

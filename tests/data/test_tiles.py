@@ -72,10 +72,10 @@ def test_shots_are_whole_images_and_nested():
 # --- one or two images: the area is divided -----------------------------------------------------------------------
 
 
-def apart(one: np.ndarray, other: np.ndarray, side: int) -> bool:
-    """Whether two tiles (image, top, left) have at least the side of one tile between them, or are of two images."""
-    distance = np.abs(one[1:] - other[1:]).max()
-    return one[0] != other[0] or distance >= 2 * side
+def apart(some: np.ndarray, others: np.ndarray, side: int) -> np.ndarray:
+    """Whether tiles (image, top, left) of two sets have the side of one between them, or are of two images, [n, m]."""
+    distance = np.abs(some[:, None, 1:] - others[None, :, 1:]).max(2)
+    return (some[:, None, 0] != others[None, :, 0]) | (distance >= 2 * side)
 
 
 @settings(deadline=None, max_examples=40)
@@ -91,7 +91,7 @@ def test_no_test_tile_touches_a_training_tile(sizes, side):
     assert len(train) + len(test) == len(data)
     for image in range(len(sizes)):
         assert (train[:, 0] == image).any() and (test[:, 0] == image).any()
-    assert all(apart(a, b, side) for a in train for b in test)
+    assert apart(train, test, side).all()
 
 
 def test_the_far_third_of_the_longer_side_is_for_tests():

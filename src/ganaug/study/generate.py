@@ -23,6 +23,7 @@ from ganaug.core.combine import PerClass
 from ganaug.core.loop import Budget
 from ganaug.core.system import System
 from ganaug.data.atomic import atomic_file
+from ganaug.data.batch import Batch
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.picture import save_picture
@@ -208,24 +209,32 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
     if data.domain is not None:  # translated images are to look like the target's
         view = view.others[TARGET]
     fake, real = made.batch(np.sort(rows)), view.batch(np.arange(len(view)))
-    labels = () if fake.label is None or real.label is None else (fake.label, real.label)
-    assert fake.image is not None and real.image is not None
-    held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
-    alarm = collapse(fake.image, real.image, *labels)
-    found = find_copies(fake.image, real.image, holdout=held)
-    facts: dict[str, Any] = {"collapse": alarm, "copies": {"share": found.share, "n": len(rows)}}
-    if alarm.get("collapsed"):
-        facts["status"], facts["note"] = "collapsed", alarm["sentence"]
+    facts = alarms(data, job, fake, real)
     if job.repeat == 0:
         facts["copies"] |= planted_facts(data, job)
         if data.domain is None:
             facts["quality"] = measure_quality(data, job.fold, made, fake, real)
-        picture = f"{cache.slug(job.name)}-{job.shots or 'all'}.png"
-        save_picture(cache.folder / "grids" / picture, pictured(fake, real, made.mask_classes))
-        facts["grid"] = f"grids/{picture}"
-        if fake.mask is not None:
-            facts["caption"] = "a real image, a generated one with its mask, and the real image nearest to it"
+        facts |= depicted(job, cache, fake, real, made.mask_classes)
     return facts
+
+
+def alarms(data: ImageSet, job: GeneratorJob, fake: Batch, real: Batch) -> dict:
+    """Whether the generator collapsed, and how many of its images are copies."""
+    assert fake.image is not None and real.image is not None
+    labels = () if fake.label is None or real.label is None else (fake.label, real.label)
+    held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
+    alarm = collapse(fake.image, real.image, *labels)
+    copies = find_copies(fake.image, real.image, holdout=held)
+    facts: dict[str, Any] = {"collapse": alarm, "copies": {"share": copies.share, "n": len(fake.image)}}
+    return facts | ({"status": "collapsed", "note": alarm["sentence"]} if alarm.get("collapsed") else {})
+
+
+def depicted(job: GeneratorJob, cache: Cache, fake: Batch, real: Batch, mask_classes: tuple[str, ...]) -> dict:
+    """The file of a picture of real and generated images, and what it shows of pairs with masks."""
+    file = f"grids/{cache.slug(job.name)}-{job.shots or 'all'}.png"
+    save_picture(cache.folder / file, pictured(fake, real, mask_classes))
+    told = "a real image, a generated one with its mask, and the real image nearest to it"
+    return {"grid": file, **({} if fake.mask is None else {"caption": told})}
 
 
 def planted_facts(data: ImageSet, job: GeneratorJob) -> dict:

@@ -139,7 +139,8 @@ def cluster_bootstrap(
     tested = np.bincount(codes, np.sum(~np.isnan(x), axis=0), count)
     rng, share = np.random.default_rng(seed), np.full(count, 1.0 / count)
     draws = (rng.multinomial(count, share) for _ in range(n))  # one by one: all at once are gigabytes
-    means = np.array([(draw @ totals) / max(draw @ tested, 1) for draw in draws])
+    sums, sizes = np.array([(draw @ totals, draw @ tested) for draw in draws]).T
+    means = sums / np.maximum(sizes, 1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

@@ -53,7 +53,7 @@ def test_a_large_folder_is_listed_by_a_sample_of_its_headers(files, monkeypatch)
     assert len(data) == 30 and len(looked) == 5
 
 
-@pytest.mark.parametrize("odd", [picture(0, channels=1), picture(0, height=5)])
+@pytest.mark.parametrize("odd", [picture(0).astype(np.uint16)[..., :1], picture(0, height=5)])
 def test_what_the_sample_missed_is_refused_when_it_is_read(files, monkeypatch, odd):
     save(odd, files[1])
     monkeypatch.setattr(gather, "LOOKED_AT", 2)
@@ -75,11 +75,29 @@ def test_mixed_sizes_stay_as_they_are_until_a_size_is_asked_for(tmp_path):
     assert pixels_of(files, (6, 8)).shape == (6, 8, 3)
 
 
-def test_mixed_channel_counts_name_two_files(files):
-    save(picture(0, channels=1), files[4])
+def test_grey_and_transparent_pictures_among_others_become_colours(files, monkeypatch):
+    grey, clear = picture(1, channels=1), picture(2, channels=4)
+    clear[0, :, 3], clear[1, :, 3] = 0, 255
+    save(grey, files[1]), save(clear, files[2])
+    with pytest.warns(UserWarning, match="2 of 30 images are grey or transparent and become plain colour images"):
+        whole = pixels_of(files)
+    assert np.array_equal(whole.at(0), picture(0)) and np.array_equal(whole.at(1), grey.repeat(3, 2))
+    assert (whole.at(2)[0] == 255).all() and np.array_equal(whole.at(2)[1], clear[1, :, :3])
+    monkeypatch.setattr(gather, "IN_MEMORY", 0)
+    monkeypatch.setattr(gather, "LOOKED_AT", 2)  # neither is in the sample
+    lazy = pixels_of(files)
+    assert all(np.array_equal(lazy.at(row), whole.at(row)) for row in range(30))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_mixed_bands_name_two_files(tmp_path, suffix):
+    """Bands are not grey and colours: nothing is known of the missing ones."""
+    files = [tmp_path / f"{n}{suffix}" for n in (3, 1)]
+    for n, file in zip((3, 1), files, strict=True):
+        np.save(file, picture(0, channels=n)) if suffix == ".npy" else save(picture(0, channels=n), file)
     with pytest.raises(InputError) as told:
         pixels_of(files)
-    for word in ("000.png has 3 channels", "004.png has 1 channel of"):
+    for word in (f"3{suffix} has 3 channels", f"1{suffix} has 1 channel of"):
         assert word in str(told.value)
 
 

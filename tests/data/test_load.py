@@ -180,6 +180,57 @@ def test_a_table_without_labels(tmp_path):
     assert data.label is None and np.array_equal(data.image.at(0), picture(2))
 
 
+def test_a_table_of_another_name_is_found_and_files_are_sought_by_name(tmp_path):
+    """As collections are handed out: names without ending, images in a folder of their own, a column of classes."""
+    lines = ["image_id,lesion_id,dx", "1,L1,mel", "0,L2,nv", "sub\\\\2.png,L1,nv", "/home/me/3.png,L3,"]
+    data = load(table_of(tmp_path, "\n".join(lines), "metadata of 2020.csv", images="part 1"))
+    assert (
+        data.classes == ("mel", "nv") and data.label.tolist() == [0, 1, 1, -1] and data.group.tolist() == [0, 1, 0, 2]
+    )
+    assert all(np.array_equal(data.image.at(row), picture(k)) for row, k in enumerate((1, 0, 2, 3)))
+    assert json.loads(data.origin[0]) == {"file": "part 1/1.png"}
+
+
+def test_columns_of_zeros_and_a_one_are_classes(tmp_path):
+    text = "image,MEL,NV,patient\n0,1.0,0.0,a\n1,0.0,1.0,a\n2,0.0,1.0,b\n"
+    data = load(table_of(tmp_path, text, "truth.csv", images="x"))
+    assert data.classes == ("MEL", "NV") and data.label.tolist() == [0, 1, 1] and data.group.tolist() == [0, 0, 1]
+    for more in ("3,1.0,1.0,b", "3,0.5,0.5,b"):  # several at once, or shares: no classes
+        assert load(table_of(tmp_path, f"{text}{more}\n", "truth.csv", images="x")).label is None
+
+
+@pytest.mark.parametrize(("values", "told"), [("aab", True), ("abc", False)])
+def test_the_only_other_column_is_the_class_where_values_occur_again(tmp_path, values, told):
+    text = "\n".join(["file,kind of animal", *(f"{k}.png,{value}" for k, value in enumerate(values))])
+    assert (load(table_of(tmp_path, text)).label is not None) == told
+
+
+def test_a_table_beside_class_folders_is_told_of_and_not_read(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    (folder / "names.csv").write_text("file,label\ncat/0.png,x\n")
+    with pytest.warns(UserWarning, match=r"names\.csv is not read, the folders are taken as classes"):
+        assert load(folder).classes == ("cat", "dog")
+
+
+def test_what_systems_leave_behind_is_no_class(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    for name in ("__MACOSX", "@eaDir"):
+        save(picture(0), folder / name / "a.png")
+    assert load(folder).classes == ("cat", "dog")
+
+
+def test_class_folders_inside_one_more_folder(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    outer = folder.parent / "unpacked"
+    outer.mkdir()
+    folder.rename(outer / "photos")
+    (outer / "README.txt").write_text("x")
+    data = load(outer)
+    assert data.classes == ("cat", "dog") and data.name == "unpacked"
+    save(picture(0), outer / "photos" / "odd.png")  # then it is a class with folders in it
+    assert load(outer).classes == ("photos",)
+
+
 def test_ids_of_any_length_are_told_apart(tmp_path):
     ids = ("123456789012345678901", "--5", "7", "7")
     text = "\n".join(["file,identity,patient", *(f"{i}.png,{id},{id}" for i, id in enumerate(ids))])

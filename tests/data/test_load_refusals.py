@@ -104,9 +104,9 @@ def test_one_bad_image_among_good_ones(class_folders, monkeypatch, how):
     told(folder, str(Path("cat") / "1.png"))
 
 
-def test_mixed_channel_counts(class_folders):
+def test_mixed_kinds(class_folders):
     folder = class_folders(cat=2, dog=2)
-    save(picture(0, channels=1), folder / "dog" / "1.png")
+    save(picture(0).astype(np.uint16)[..., :1], folder / "dog" / "1.png")
     told(folder, str(Path("cat") / "0.png"), "3 channels", str(Path("dog") / "1.png"), "1 channel ")
 
 
@@ -131,16 +131,19 @@ def test_a_fit_that_is_none(class_folders):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,label\na.png,x\nb.png,y\nc.png,y\n", ["2 missing files", "b.png"]),
+        ("file,label\na.png,x\nc.png,y\nd.png,y\n", ["2 missing files", "c.png"]),
         ("name,label\na.png,x\n", ["column 'file'", "name, label"]),
         ("file,label\nnotes.txt,x\n", ["notes.txt", "no image"]),
         ("file,split\na.png,eval\n", ["the split 'eval'", "none of train, val, test"]),
         ("file,label\n", ["holds no images"]),
+        ("file,label\nb,x\n", ["names 'b'", "b.png", "b.jpg"]),
         ("", ["holds no images"]),
     ],
 )
 def test_tables(tmp_path, text, words):
     save(picture(0), tmp_path / "a.png")
+    for name in ("b.png", "b.jpg"):
+        save(picture(0), tmp_path / "more" / name)
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "labels.csv").write_text(text)
     told(tmp_path, "labels.csv", *words)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,18 +18,20 @@ from ganaug.data.sizes import Fit, Sized
 from ganaug.data.threads import in_threads
 
 IN_MEMORY = 512 * 2**20  # bytes of decoded images up to which a set is decoded at once
+COLOURS = 3
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm")  # of grey, colours, or colours and alpha
 LOOKED_AT = 20_000  # headers read of a larger set; the rest is checked when it is decoded
 
 
 def pixels_of(files: Sequence[ImageFile], size: tuple[int, int] | None = None, fit: Fit = "resize") -> Pixels:
     """Image files [N] as pixels, each brought to `size` where it is given.
 
-    Raises InputError when the files have different channel counts or dtypes, or when one cannot be read.
+    Grey, colour and partly transparent pictures of one set all become colours, transparent places white, and a warning
+    says so. Raises InputError when the files differ in channel counts or dtypes otherwise, or when one cannot be read.
     """
     looked = sample(files, LOOKED_AT)
     headers = list(in_threads(header, looked, "reading image sizes"))
-    refuse_mixed_kinds(looked, headers)
-    first = headers[0]
+    first = headers[0]._replace(channels=common_channels(looked, headers))
     same = len({h[:2] for h in headers}) == 1
     height, width = size or (first[:2] if same else (None, None))
     read: Any = Checked(first, None if size or not same else first[:2])
@@ -68,6 +71,8 @@ class Checked:
 
     def __call__(self, path: ImageFile) -> np.ndarray:
         image = decode(path)
+        if self.like.channels == COLOURS and image.dtype == np.uint8 and path.suffix.lower() in PICTURES:
+            image = in_colours(image)
         if (image.shape[2], image.dtype) != (self.like.channels, self.like.dtype):
             found = Header(image.shape[0], image.shape[1], image.shape[2], image.dtype)
             raise InputError(f"{path} has {kind(found)}, the other images have {kind(self.like)}: convert it first.")
@@ -80,6 +85,20 @@ class Checked:
         return image
 
 
+def common_channels(files: Sequence[ImageFile], headers: Sequence[Header]) -> int:
+    """The channels that all files have, or the 3 that pictures of different kinds are brought to, with a warning.
+
+    InputError that names two files when they differ otherwise.
+    """
+    pictures = all(f.suffix.lower() in PICTURES and h.dtype == np.uint8 for f, h in zip(files, headers, strict=True))
+    if not pictures or len({h.channels for h in headers}) == 1:
+        refuse_mixed_kinds(files, headers)
+        return headers[0].channels
+    n = sum(h.channels != COLOURS for h in headers)
+    warnings.warn(f"{n} of {len(files)} images are grey or transparent and become plain colour images.", stacklevel=2)
+    return COLOURS
+
+
 def refuse_mixed_kinds(files: Sequence[ImageFile], headers: Sequence[Header]) -> None:
     """InputError that names two files when not all have the same channels and dtype."""
     first = headers[0]
@@ -89,6 +108,16 @@ def refuse_mixed_kinds(files: Sequence[ImageFile], headers: Sequence[Header]) ->
                 f"{files[0]} has {kind(first)} and {file} has {kind(found)}, but the images of a set must be alike: "
                 "convert or remove the odd ones."
             )
+
+
+def in_colours(image: np.ndarray) -> np.ndarray:
+    """A picture [H, W, 1, 3 or 4] of uint8 in colours [H, W, 3]: grey as three equal ones, transparent places white."""
+    if image.shape[2] == 1:
+        return image.repeat(COLOURS, 2)
+    if image.shape[2] == COLOURS:
+        return image
+    alpha = image[..., 3:].astype(np.uint16)
+    return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def kind(found: Header) -> str:

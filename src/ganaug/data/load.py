@@ -23,6 +23,7 @@ from ganaug.data.readers import (
     shards,
     tables,
 )
+from ganaug.data.readers.walk import folders
 from ganaug.data.sizes import Fit, as_size, resized_set
 from ganaug.data.tiles import in_tiles, tiled
 
@@ -43,6 +44,7 @@ LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (tables.recognise, tables.read),
     (identities.recognise, identities.read),
     (geotiff.recognise_classes, geotiff.read_classes),
+    (class_folders.recognise_wrapped, lambda path, size, fit: from_path(folders(path)[0], size, fit)),
     (class_folders.recognise, class_folders.read),
     (class_folders.recognise_flat, class_folders.read_flat),
 )
@@ -62,9 +64,10 @@ def load(
 ) -> ImageSet:
     """An image set from an ImageSet, an embedded name or a path.
 
-    Paths: class folders (also below train/, val/, test/), `.npz` (also train.npz and test.npz in a folder), a CSV or
-    metadata.jsonl beside images, WebDataset tars, images/ beside masks/ (`readers.masks`), COCO annotations
-    (`readers.coco`), pairs (`readers.pairs`: A/ and B/ with equal names, B is `views["b"]`), two kinds of images
+    Paths: class folders (also below train/, val/, test/, or all inside one more folder), `.npz` (also train.npz and
+    test.npz in a folder), a CSV or metadata.jsonl beside images (`readers.tables`), WebDataset tars, images/ beside
+    masks/ (`readers.masks`), COCO annotations (`readers.coco`), pairs (`readers.pairs`: A/ and B/ with equal names, B
+    is `views["b"]`), two kinds of images
     (`readers.domains`: trainA/ and trainB/, B is `others["b"]`), a plain folder of images,
     georeferenced TIFF in class folders, beside a table, beside masks or alone (`readers.geotiff`; needs rasterio),
     SEN12MS (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi
@@ -108,9 +111,14 @@ def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit)
             f"there is no file or folder '{source}', and no embedded set of that name: "
             f"give a path or one of {', '.join(sorted(EMBEDDED))}."
         )
+    return from_path(path, size, fit).but(name=place_of(path).stem)
+
+
+def from_path(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
+    """What lies at a path, in the first layout that recognises it."""
     for recognise, read in LAYOUTS:
         if recognise(path):
-            return read(path, size, fit).but(name=place_of(path).stem)
+            return read(path, size, fit)
     raise InputError(
         f"{path} is no image set: a folder of class folders, .npz, .csv, .jsonl, .tar or an image is needed."
     )

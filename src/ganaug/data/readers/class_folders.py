@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def recognise(path: Path) -> bool:
     return path.is_dir() and any(has_images(folder) for folder in folders(path))
 
 
+def recognise_wrapped(path: Path) -> bool:
+    """A folder with nothing in it but one that holds the folders with images, as archives often unpack."""
+    if not path.is_dir() or (path / manifest.SET).is_file():
+        return False
+    inside = folders(path)
+    if len(inside) != 1 or inside[0].name.lower() in FOLD_NAMES or any(is_image(e.name) for e in entries(path)):
+        return False
+    return sum(map(has_images, folders(inside[0]))) > 1 and not any(is_image(e.name) for e in entries(inside[0]))
+
+
 def recognise_flat(path: Path) -> bool:
     """One image, or a folder whose images lie directly in it, or one without any image."""
     return path.is_dir() or (path.is_file() and is_image(path))
@@ -37,6 +48,8 @@ def listed(path: Path) -> tuple[Sequence[Row], Sequence[str]]:
     """The images of class folders, and the classes; none of a folder that ganaug wrote, which states its own."""
     ours = (path / manifest.SET).is_file()  # its classes are known, folders without images were not written
     parts = parts_of(path)
+    if not ours:
+        tell_of_tables(path)
     if len(parts) > 1 and not ours:
         refuse_different_classes([part for part, _ in parts])
     rows = [
@@ -47,6 +60,14 @@ def listed(path: Path) -> tuple[Sequence[Row], Sequence[str]]:
     ]
     classes = () if ours else in_order({kind.name for part, _ in parts for kind in folders(part)})
     return some(rows, path), classes
+
+
+def tell_of_tables(path: Path) -> None:
+    """A warning where a table lies beside the folders: it may be what holds the labels."""
+    table = next((e.path for e in entries(path) if e.name.lower().endswith((".csv", ".tsv"))), None)
+    if table is not None:
+        said = f"{table} is not read, the folders are taken as classes; give the table itself if it holds the labels."
+        warnings.warn(said, stacklevel=2)
 
 
 def parts_of(path: Path) -> list[tuple[Path, int]]:

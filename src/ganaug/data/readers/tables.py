@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A table beside images: labels.csv, metadata.csv, metadata.jsonl, or any other .csv, .tsv or .jsonl file."""
+"""A table beside images: labels.csv, metadata.csv, metadata.jsonl, or any other .csv, .tsv or .jsonl file.
+
+Names of files may lack their ending or the folder that they lie in. Where no column says what a row is, the only other
+column does, or the one of several columns of 0 and 1 that holds the only 1.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ganaug.data.decode import is_image
@@ -14,14 +20,18 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
 from ganaug.data.readers.listing import Row, as_set, some
+from ganaug.data.readers.walk import entries, folders, has_images, image_names
 from ganaug.data.sizes import Fit
 
 NAMES = ("labels.csv", "metadata.jsonl", "metadata.csv")
-FILE = ("file", "file_name", "filename", "path", "image")
+FILE = (
+    *("file", "file_name", "filename", "path", "image", "filepath", "file_path", "image_path", "image_name"),
+    *("image_id", "img", "id_code", "id"),
+)
 MEANINGS = {
-    "label": ("label", "class", "category"),
+    "label": ("label", "class", "category", "class_name", "target", "diagnosis", "dx", "species"),
     "fold": ("fold", "split"),
-    "group": ("group", "patient"),
+    "group": ("group", "patient", "patient_id", "lesion_id", "subject"),
     "identity": ("identity",),
     "camera": ("camera",),
     "domain": ("domain",),
@@ -29,8 +39,24 @@ MEANINGS = {
 
 
 def recognise(path: Path) -> bool:
-    """A table, or a folder with one of the usual names in it."""
-    return (path.is_file() and path.suffix.lower() in READ) or any((path / name).is_file() for name in NAMES)
+    """A table, or a folder with one of the usual names in it, or with one table whose images can't be classes."""
+    if path.is_file():
+        return path.suffix.lower() in READ
+    return any((path / name).is_file() for name in NAMES) or only_table(path) is not None
+
+
+def only_table(folder: Path) -> Path | None:
+    """The one CSV file in a folder that names image files, which lie beside it or all in one folder."""
+    if not folder.is_dir():
+        return None
+    tables = [Path(e.path) for e in entries(folder) if e.is_file() and Path(e.name).suffix.lower() in (".csv", ".tsv")]
+    if len(tables) != 1 or sum(map(has_images, folders(folder))) > 1 or not has_images(folder):
+        return None
+    with tables[0].open(encoding="utf-8-sig", errors="replace") as file:
+        names = {
+            name.strip(' "\r\n').lower() for name in file.readline().replace(";", ",").replace("\t", ",").split(",")
+        }
+    return tables[0] if names & set(FILE) else None
 
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
@@ -39,8 +65,12 @@ def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
 
 
 def table_of(path: Path) -> Path:
-    """The table itself, or the first with one of the usual names in a folder."""
-    return path if path.is_file() else next(path / name for name in NAMES if (path / name).is_file())
+    """The table itself, or the first with one of the usual names in a folder, or the only one."""
+    if path.is_file():
+        return path
+    table = next((path / name for name in NAMES if (path / name).is_file()), None) or only_table(path)
+    assert table is not None  # `recognise` has looked
+    return table
 
 
 def rows(path: Path) -> list[Row]:
@@ -52,7 +82,7 @@ def rows(path: Path) -> list[Row]:
         raise InputError(f"{table} may not be read (permission denied): change its permissions.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is no readable text ({error}): save it as UTF-8.") from None
-    return found([row_of(line, table) for line in some(lines, table)], table)  # type: ignore[arg-type]
+    return found([row_of(line, table) for line in labelled(some(lines, table))], table)  # type: ignore[arg-type]
 
 
 def csv_lines(table: Path) -> Iterator[dict[str, Any]]:
@@ -84,6 +114,35 @@ READ: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
     ".tsv": csv_lines,
     ".jsonl": json_lines,
 }
+
+
+def labelled(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The lines with a `label` where no column has the name of one, but the other columns can only mean classes.
+
+    That is one column alone in which values occur again, or several of 0 and 1 with one 1 a row: the column's name.
+    """
+    meant = {name for names in MEANINGS.values() for name in names}
+    names = [name for name in lines[0] if name is not None]
+    other = [name for name in names if name.strip().lower() not in meant | set(FILE)]
+    if {name.strip().lower() for name in names} & set(MEANINGS["label"]):
+        return lines
+    if len(names) == 2 and len(other) == 1:
+        values = [line.get(other[0]) for line in lines]
+        again = all(isinstance(v, (str, int)) for v in values) and len(set(values)) < len(values)
+        return [{**line, "label": line[other[0]]} for line in lines] if again else lines
+    if len(other) < 2 or not all(sorted(bit(line.get(name)) for name in other) == one_of(len(other)) for line in lines):
+        return lines
+    return [{**line, "label": next(name for name in other if bit(line[name]) == "1")} for line in lines]
+
+
+def bit(value: Any) -> str:
+    """0 and 1 as they are, 0.0 and 1.0 as such, anything else as itself."""
+    return str(value).strip().removesuffix(".0")
+
+
+def one_of(n: int) -> list[str]:
+    """n - 1 zeros and a one."""
+    return ["0"] * (n - 1) + ["1"]
 
 
 def row_of(line: dict[str, Any], table: Path) -> Row:
@@ -119,9 +178,14 @@ def text(value: Any, table: Path) -> str:
 
 
 def found(rows: list[Row], table: Path) -> list[Row]:
-    """Rows with files that exist, beside the table or in images/; InputError names the first missing and how many."""
+    """Rows with files that exist, beside the table, in images/, or in some other folder below: the name alone decides.
+
+    Raises InputError that names the first missing file and how many are, or a name that several files bear.
+    """
     if not rows[0].file.exists() and (table.parent / "images" / rows[0].name).exists():  # type: ignore[attr-defined]
-        rows = [Row(table.parent / "images" / r.name, r.name, r.label, r.fold, r.values) for r in rows]
+        rows = [replace(row, file=table.parent / "images" / row.name) for row in rows]
+    if any(not row.file.is_file() for row in rows):  # type: ignore[attr-defined]
+        rows = sought(rows, table)
     missing = [row for row in rows if not row.file.is_file()]  # type: ignore[attr-defined]
     if missing:
         raise InputError(
@@ -132,3 +196,22 @@ def found(rows: list[Row], table: Path) -> list[Row]:
     if other is not None:
         raise InputError(f"{table} names {other.file}, which is no image file: PNG, JPEG, TIFF, WebP, BMP or .npy.")
     return rows
+
+
+def sought(rows: list[Row], table: Path) -> list[Row]:
+    """Rows whose files are not where the table says, with the images of that name, or of that name and any ending."""
+    places: dict[str, list[str]] = {}
+    for file in image_names(table.parent):
+        for key in {Path(file).name, Path(file).stem}:
+            places.setdefault(key, []).append(file)
+    return [row if row.file.is_file() else placed(row, places, table) for row in rows]  # type: ignore[attr-defined]
+
+
+def placed(row: Row, places: dict[str, list[str]], table: Path) -> Row:
+    """A row with the one image of its name; as it is where there is none."""
+    at = places.get(PurePosixPath(row.name.replace("\\", "/")).name, [])
+    if len(at) > 1:
+        raise InputError(
+            f"{table} names '{row.name}', which may be {at[0]} or {at[1]}: write the path from the table on."
+        )
+    return replace(row, file=Path(at[0]), name=os.path.relpath(at[0], table.parent).replace(os.sep, "/")) if at else row

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in a folder: in the order of the names, hidden entries left out, links to folders not followed inside."""
+"""What lies in a folder: in the order of the names, what is hidden left out, links to folders not followed inside."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from ganaug.data.decode import is_image
 from ganaug.data.errors import InputError
 
+LEFT_BY_OTHERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives, network drives and Windows: never classes
+
 
 def entries(folder: Path) -> list[os.DirEntry]:
-    """What lies in a folder, by name; hidden entries left out."""
+    """What lies in a folder, by name; left out is what is hidden, and what operating systems leave behind."""
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+            shown = (e for e in found if not e.name.startswith(".") and e.name not in LEFT_BY_OTHERS)
+            return sorted(shown, key=lambda e: e.name)
     except PermissionError:
         raise InputError(f"the folder {folder} may not be read (permission denied): change its permissions.") from None
 

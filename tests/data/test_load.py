@@ -128,6 +128,27 @@ def test_npz_without_channels_names_or_labels(tmp_path):
     assert load(tmp_path / "b.npz").label is None
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("train_images", "train_labels", "test_images", "test_labels"), ("x_train", "y_train", "X_test", "y_test")],
+)
+def test_npz_with_the_folds_in_one_archive(tmp_path, names):
+    """As MedMNIST and many courses hand them out; labels may be a column, or zeros and a one."""
+    x, y = np.stack([picture(k) for k in range(5)]), np.array([0, 1, 0, 1, 0])
+    arrays = dict(zip(names, (x, np.eye(2)[y], x[:3] // 2, y[:3, None]), strict=True))
+    np.savez(tmp_path / "a.npz", **arrays, unknown=np.zeros(3))
+    data = load(tmp_path / "a.npz")
+    assert data.fold.tolist() == [0] * 5 + [2] * 3 and data.label.tolist() == [*y, *y[:3]]
+    assert np.array_equal(data.image.at(6), picture(1) // 2)
+
+
+@pytest.mark.parametrize("names", [("X", "y"), ("arr_0", "arr_1"), ("data", "target"), ("train_x", "train_y")])
+def test_npz_with_other_names(tmp_path, names):
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (np.zeros((3, 5, 6, 3), np.uint8), [0, 2, 1]), strict=True)))
+    data = load(tmp_path / "a.npz")
+    assert data.label.tolist() == [0, 2, 1] and data.fold is None
+
+
 def test_npz_a_fold(tmp_path):
     for name, n, first in (("train", 4, 0), ("val", 1, 4), ("test", 2, 5)):
         images = np.full((n, 5, 6, 3), first, np.uint8)

@@ -178,7 +178,7 @@ GOOD = np.zeros((4, 6, 6, 3), np.uint8)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"x": GOOD}, ["'images'", "holds x"]),
+        ({"features": GOOD}, ["'images'", "holds features"]),
         ({"images": np.zeros((4, 6))}, ["(4, 6)"]),
         ({"images": np.zeros((4, 3, 32, 32), np.uint8)}, ["channels last"]),
         ({"images": np.full((4, 6, 6), np.nan)}, ["NaN"]),
@@ -228,7 +228,7 @@ def test_archives_that_do_not_unpack(tmp_path, how):
 def test_only_arrays_with_a_meaning_are_unpacked_and_not_too_many_bytes(tmp_path, monkeypatch):
     np.savez(tmp_path / "a.npz", images=GOOD, labels=[0, 1, 0, 1], features=np.zeros(10_000), depth=np.zeros(10_000))
     monkeypatch.setattr(arrays, "MOST_BYTES", 2_000)
-    assert set(arrays.opened(tmp_path / "a.npz")) == {"images", "labels"} and len(load(tmp_path / "a.npz")) == 4
+    assert set(arrays.opened(tmp_path / "a.npz")[None]) == {"images", "labels"} and len(load(tmp_path / "a.npz")) == 4
     monkeypatch.setattr(arrays, "MOST_BYTES", 500)
     told(tmp_path / "a.npz", "a.npz", "are read at once", "as files")
 

@@ -120,6 +120,40 @@ def test_names_of_masks(tmp_path, ending, suffix):
     assert np.array_equal(data.mask, np.stack(three()))
 
 
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("Images", "Masks"), ("img", "labels"), ("JPEGImages", "SegmentationClass"), ("imgs", "gt")],
+)
+def test_names_of_folders(tmp_path, images, masks):
+    data = load(renamed(scenes(tmp_path, three()), images, masks))
+    assert np.array_equal(data.mask, np.stack(three()))
+
+
+def renamed(folder: Path, images: str, masks: str) -> Path:
+    (folder / "images").rename(folder / "x"), (folder / "x").rename(folder / images)
+    (folder / "masks").rename(folder / "y"), (folder / "y").rename(folder / masks)
+    return folder
+
+
+def test_labels_without_images_are_no_masks(tmp_path):
+    folder = renamed(scenes(tmp_path, three()), "images", "labels")
+    for row in range(3):
+        (folder / "labels" / f"{row}.png").unlink()
+        (folder / "labels" / f"{row}.txt").write_text("0 0.5 0.5 0.1 0.1")  # boxes
+    told(tmp_path, "labels", "holds no images")
+
+
+def test_folds_inside_images_and_masks(tmp_path):
+    for fold, at in (("train", 0), ("test", 1)):
+        scenes(tmp_path / fold, three()[at : at + 1])
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / fold / kind).rename(tmp_path / kind / fold)
+        (tmp_path / fold).rmdir()
+    data = load(tmp_path)
+    assert sorted(data.fold) == [0, 2] and np.array_equal(data.mask[data.fold == 2][0], three()[1])
+
+
 def test_masks_as_arrays_beside_photographs(tmp_path):
     for row, mask in enumerate(three()):
         save(picture(row), tmp_path / "images" / "walk" / f"{row}.jpg")
@@ -263,14 +297,20 @@ def test_values_that_no_class_has(tmp_path):
     told(tmp_path, "1 classes", "a: #000000")
 
 
-def test_photographs_of_masks(tmp_path):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_black_and_white_masks_in_a_lossy_format_are_black_and_white_again(tmp_path, channels):
+    mask = np.zeros((40, 40), np.uint8)
+    mask[8:24, 16:32] = 255
+    save(picture(0, 40, 40), tmp_path / "images" / "0.png")
+    save(mask[..., None].repeat(channels, 2), tmp_path / "masks" / "0.jpg")
+    data = load(tmp_path)
+    assert data.mask_classes == ("background", "foreground") and np.array_equal(data.mask[0], mask // 255)
+
+
+def test_other_masks_in_a_lossy_format(tmp_path):
     for row in range(3):
         save(picture(row), tmp_path / "images" / f"{row}.png")
-        save(255 * classes(row, 2, 6, 8)[..., None], tmp_path / "masks" / f"{row}.jpg")
-    for row in range(3):  # a mask of the image's own ending is looked for first
-        assert not (tmp_path / "masks" / f"{row}.png").exists()
-        (tmp_path / "images" / f"{row}.png").rename(tmp_path / "images" / f"{row}.jpg")
-        save(picture(row), tmp_path / "images" / f"{row}.jpg")
+        save(60 * classes(row, 4, 6, 8)[..., None], tmp_path / "masks" / f"{row}.jpg")
     told(tmp_path, "different values", "PNG", "classes.csv")
 
 

@@ -17,6 +17,7 @@ from ganaug.data.readers import (
     domains,
     geotiff,
     identities,
+    marked_masks,
     masks,
     pairs,
     sen12ms,
@@ -42,6 +43,8 @@ LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (domains.recognise, domains.read),
     (coco.recognise, coco.read),
     (tables.recognise, tables.read),
+    (marked_masks.recognise_objects, marked_masks.read_objects),
+    (marked_masks.recognise, marked_masks.read),
     (identities.recognise, identities.read),
     (geotiff.recognise_classes, geotiff.read_classes),
     (class_folders.recognise_wrapped, lambda path, size, fit: from_path(folders(path)[0], size, fit)),
@@ -66,16 +69,16 @@ def load(
 
     Paths: class folders (also below train/, val/, test/, or all inside one more folder), `.npz` (also train.npz and
     test.npz in a folder), a CSV or metadata.jsonl beside images (`readers.tables`), WebDataset tars, images/ beside
-    masks/ (`readers.masks`), COCO annotations (`readers.coco`), pairs (`readers.pairs`: A/ and B/ with equal names, B
-    is `views["b"]`), two kinds of images
-    (`readers.domains`: trainA/ and trainB/, B is `others["b"]`), a plain folder of images,
-    georeferenced TIFF in class folders, beside a table, beside masks or alone (`readers.geotiff`; needs rasterio),
-    SEN12MS (`readers.sen12ms`), and the re-identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi
-    and others), whose sets have identities instead of labels. `size` (pixels, or height and width) brings all images
-    to one size: `fit="resize"` squeezes them, `"pad"` keeps their shape and adds zeros (to rasters, pixels that are
-    not valid); masks, boxes, keypoints, views and places move along. `tiles` then cuts each into squares of that many
-    pixels, which stay together in splits (`data.tiles`). The images of `unlabelled`, any such source, become
-    `others["unlabelled"]`; labels there are dropped, and images of its test fold left out.
+    masks/ (`readers.masks`), masks with their images (`readers.marked_masks`), COCO annotations (`readers.coco`),
+    pairs (`readers.pairs`: A/ and B/ with equal names, B is `views["b"]`), two kinds of images (`readers.domains`:
+    trainA/ and trainB/, B is `others["b"]`), a plain folder of images, georeferenced TIFF in class folders, beside
+    a table, beside masks or alone (`readers.geotiff`; needs rasterio), SEN12MS (`readers.sen12ms`), and the re-
+    identification layouts of `readers.identities` (Market-1501, MSMT17, VeRi and others), whose sets have
+    identities instead of labels. `size` (pixels, or height and width) brings all images to one size: `fit="resize"`
+    squeezes them, `"pad"` keeps their shape and adds zeros (to rasters, pixels that are not valid); masks, boxes,
+    keypoints, views and places move along. `tiles` then cuts each into squares of that many pixels, which stay
+    together in splits (`data.tiles`). The images of `unlabelled`, any such source, become `others["unlabelled"]`;
+    labels there are dropped, and images of its test fold left out.
 
     A text that is the name of an embedded set means that set, `./NAME` and a Path mean a folder.
 

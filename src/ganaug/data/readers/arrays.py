@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NumPy archives: one .npz, or train.npz and test.npz (and val.npz) in a folder."""
+"""NumPy archives: one .npz, or train.npz and test.npz (and val.npz) in a folder.
+
+`images` and `labels` may be called otherwise, x and y say, and the folds may be in one archive: train_images, x_test.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import numpy as np
 from ganaug.data import manifest
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet, finite
-from ganaug.data.names import are_labels, in_order, numbers_as_names
+from ganaug.data.names import FOLD_NAMES, are_labels, in_order, numbers_as_names
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.readers.listing import NUMBERED, numbered
 from ganaug.data.readers.walk import folders
@@ -22,6 +25,10 @@ from ganaug.data.sizes import Fit, resized_set
 
 FACTS = "ganaug"  # the entry with the facts of a set that ganaug wrote
 GROUPS = ("group", "patient", "source", "polygon")  # names for the parent that an image was cut from
+OTHER_NAMES = {  # of archives that others made, without regard to capitals
+    "images": ("images", "image", "imgs", "x", "data", "arr_0"),
+    "labels": ("labels", "label", "y", "targets", "target", "arr_1"),
+}
 ARRAY = {"label": "labels"}  # columns that an archive calls otherwise
 MEANT = ("images", "labels", "classes", "bands", "fold", FACTS, *GROUPS, *NUMBERED)  # in any archive
 OURS = tuple(ARRAY.get(name, name) for name in COLUMNS)  # in one that ganaug wrote
@@ -38,12 +45,11 @@ def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """One archive, or one a fold, as a set."""
     folds = {k: path / f"{name}.npz" for k, name in enumerate(FOLDS) if (path / f"{name}.npz").is_file()}
     if path.is_dir() and folds:
-        parts = {k: checked(opened(file), file) for k, file in folds.items()}
-        arrays, name = joined(parts, folds), path
-    else:
-        name = path if path.is_file() else only(path)
-        arrays = checked(opened(name), name)
-    return resized_set(to_set(arrays, name), size, fit)
+        parts = {k: checked(opened(file)[None], file) for k, file in folds.items()}
+        return resized_set(to_set(joined(parts, folds), path), size, fit)
+    file = path if path.is_file() else only(path)
+    held = {k: checked(arrays, file) for k, arrays in opened(file).items()}
+    return resized_set(to_set(held[None] if None in held else joined(held, dict.fromkeys(held, file)), file), size, fit)
 
 
 def only(folder: Path) -> Path:
@@ -57,11 +63,14 @@ def only(folder: Path) -> Path:
     return files[0]
 
 
-def opened(file: Path) -> Arrays:
-    """The arrays of an archive whose meaning is known; InputError when it is damaged or holds pickled objects."""
+def opened(file: Path) -> Mapping[int | None, Arrays]:
+    """Fold (None: not told) -> the arrays of an archive whose meaning is known, by their usual names.
+
+    InputError when it is damaged or holds pickled objects.
+    """
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in meant(archive, file)}
+            return {k: {as_: archive[name] for as_, name in of.items()} for k, of in meant(archive, file).items()}
     except InputError:
         raise
     except PermissionError:
@@ -74,19 +83,38 @@ def opened(file: Path) -> Arrays:
         raise damaged(file, error) from None
 
 
-def meant(archive: Any, file: Path) -> list[str]:
-    """The names of the arrays to read; InputError without images, and where they take more than MOST_BYTES."""
+def meant(archive: Any, file: Path) -> Mapping[int | None, Mapping[str, str]]:
+    """Fold -> usual name -> name in the archive, of the arrays to read.
+
+    InputError without images, and where the arrays take more than MOST_BYTES.
+    """
     held = {entry.filename[:-4]: entry.file_size for entry in archive.zip.infolist() if entry.filename[-4:] == ".npy"}
+    found = {None: {n: n for n in held if n in MEANT or (FACTS in held and n in OURS)}}
     if "images" not in held:
+        found = by_other_names(list(held))
+    if not found:
         raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(held) or 'nothing'}.")
-    names = [name for name in held if name in MEANT or (FACTS in held and name in OURS)]
-    whole = sum(held[name] for name in names)
+    whole = sum(held[name] for names in found.values() for name in names.values())
     if whole > MOST_BYTES:
         raise InputError(
             f"the arrays of {file} take {whole / 2**30:.0f} GiB, and at most {MOST_BYTES // 2**30} are read at once: "
             "save the images as files, which are read when they are needed."
         )
-    return names
+    return found
+
+
+def by_other_names(held: Sequence[str]) -> Mapping[int | None, Mapping[str, str]]:
+    """Fold -> usual name -> name in the archive, for names such as X and y, train_images, or x_test; {} for others."""
+    found: dict[int | None, dict[str, str]] = {}
+    for name in held:
+        words = name.lower().split("_") if not name.startswith("arr_") else [name]
+        fold = next((FOLD_NAMES[word] for word in words if word in FOLD_NAMES), None)
+        rest = "_".join(word for word in words if word not in FOLD_NAMES)
+        usual = next((usual for usual, others in OTHER_NAMES.items() if rest in others), rest)
+        if usual in ("images", "labels") or usual in MEANT:
+            found.setdefault(fold, {}).setdefault(usual, name)
+    whole = {fold: names for fold, names in found.items() if "images" in names}
+    return {None: next(iter(whole.values()))} if len(whole) == 1 else whole
 
 
 def damaged(file: Path, error: Exception) -> InputError:
@@ -104,10 +132,20 @@ def checked(arrays: Arrays, file: Path) -> Arrays:
     if images.dtype.kind != "f" and images.dtype not in (np.uint8, np.uint16):
         raise InputError(f"'images' in {file} are {images.dtype}: save them as uint8, uint16 or float32.")
     images = finite(images, f"'images' in {file}")
-    labels = arrays.get("labels")
+    labels = as_numbers(arrays["labels"]) if "labels" in arrays else None
     if labels is not None and labels.shape != (len(images),):
         raise InputError(f"'labels' in {file} has shape {labels.shape}: one label for each of {len(images)} images.")
-    return {**arrays, "images": images if images.ndim == 4 else images[..., None]}
+    told = {} if labels is None else {"labels": labels}
+    return {**arrays, **told, "images": images if images.ndim == 4 else images[..., None]}
+
+
+def as_numbers(labels: np.ndarray) -> np.ndarray:
+    """Labels [N, 1], or [N, K] of zeros and a one, as [N]; others as they are."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0]
+    if labels.ndim == 2 and labels.dtype.kind in "biuf" and (np.sort(labels, 1) == np.eye(labels.shape[1])[-1]).all():
+        return labels.argmax(1)
+    return labels
 
 
 def joined(parts: Mapping[int, Arrays], files: Mapping[int, Path]) -> Arrays:

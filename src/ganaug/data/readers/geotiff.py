@@ -61,7 +61,7 @@ def recognise_classes(path: Path) -> bool:
 def candidates(path: Path) -> list[Path]:
     """The images that a set would hold, by the names of the files."""
     if masks.recognise(path):
-        return [Path(name) for part, _ in masks.parts_of(path) for name in image_names(part / masks.IMAGES)]
+        return [Path(name) for part, _ in masks.parts_of(path) for name in image_names(masks.images_in(part))]
     if tables.recognise(path):
         return [Path(row.file) for row in tables.rows(path)]  # type: ignore[arg-type]
     if not path.is_dir():
@@ -74,7 +74,7 @@ def listed(path: Path) -> tuple[Sequence[Row], list[Path]]:
     if masks.recognise(path):
         parts = masks.parts_of(path)
         rows = written_order([row for part, fold in parts for row in masks.rows_of(part, fold, path)], path)
-        found = [masks.mask_of(row, path) for row in some(rows, path)]
+        found = masks.masks_of(some(rows, path), path)
         masks.refuse_lonely_masks([part for part, _ in parts], found)
         return rows, found
     rows = tables.rows(path) if tables.recognise(path) else [Row(file, file.name) for file in candidates(path)]
@@ -159,7 +159,7 @@ def with_masks(
     """The set with the masks of `readers.masks`, 255 where a pixel is not valid."""
     if data.image.shape[0] is None:
         raise InputError(f"the images of {path} have different sizes, and masks need one: pass --size 64.")
-    found = masks.codes(files, size, fit, masks.PADDING, "reading masks")
+    found = masks.codes([[file] for file in files], size, fit, masks.PADDING, "reading masks")
     mask, names = masks.numbered(found, files, path, [path, *(part for part, _ in masks.parts_of(path))])
     beside = masks.beside(rows, path, size, fit)
     given = [valid for valid in (data.valid, beside.pop("valid", None)) if valid is not None]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""images/ beside masks/ of equal names, optionally below train/, val/ and test/: sets for segmentation.
+"""images/ beside masks/ of equal names, train/, val/ and test/ above or inside them or not: sets for segmentation.
+
+The folders may have another usual name (img/ and labels/, JPEGImages/ and SegmentationClass/).
 
 A mask holds class numbers (255 unknown), as grey values or palette indices; 0 and 255 alone mean background and
 foreground; colours are classes too. `classes.txt` (a name a line) or `classes.csv` (name and value, or name, red,
@@ -26,15 +28,23 @@ from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
 from ganaug.data.readers import tables
 from ganaug.data.readers.listing import Row, as_set, some, written_order
-from ganaug.data.readers.walk import folders, image_names
+from ganaug.data.readers.walk import folders, has_images, image_names
 from ganaug.data.sizes import Fit, Size, nearest_to
 from ganaug.data.threads import in_threads
 
-IMAGES, MASKS, INSTANCES, VALID = "images", "masks", "instances", "valid"
+IMAGES = ("images", "image", "imgs", "img", "jpegimages")  # in any capitals
+MASKS = (
+    *("masks", "mask", "labels", "label", "segmentationclass", "segmentations", "segmentation"),
+    *("annotations", "annotation", "groundtruth", "ground_truth", "gt"),
+)
+INSTANCES, VALID = ("instances",), ("valid",)
 PADDING = -1  # a value of no mask file: what was added around a mask is unknown, even where 255 is a class
 MOST_CLASSES = 64
-ENDINGS = ("", "_mask", "_label")  # of a mask's name behind its image's
-SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp")
+ENDINGS = ("", "_mask", "_label", "_seg", "_segmentation", "_gt")  # of a mask's name behind its image's
+LOSSY = (".jpg", ".jpeg")
+SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".bmp", *LOSSY)
+NEARLY = 32  # levels between black or white and what a lossy format makes of it
+MOST_BETWEEN = 0.05  # share of the pixels, along the edges, that may lie further from both
 
 
 def recognise(path: Path) -> bool:
@@ -51,8 +61,24 @@ def parts_of(path: Path) -> list[tuple[Path, int]]:
 
 
 def has_masks(place: Path) -> bool:
-    """Whether images/ and masks/ lie directly in a folder."""
-    return (place / IMAGES).is_dir() and (place / MASKS).is_dir()
+    """Whether images/ and masks/ lie directly in a folder; under other names, masks/ must hold images."""
+    maps = inside(place, MASKS)
+    named = maps is not None and (maps.name == MASKS[0] or has_images(maps))
+    return named and inside(place, IMAGES) is not None
+
+
+def inside(place: Path, names: Sequence[str]) -> Path | None:
+    """The folder of one of these names in a folder, one with images rather than one without."""
+    found = {folder.name.lower(): folder for folder in folders(place)}
+    there = [found[name] for name in names if name in found]
+    return next((folder for folder in there if has_images(folder)), there[0] if there else None)
+
+
+def images_in(part: Path) -> Path:
+    """The folder of the images of a part."""
+    found = inside(part, IMAGES)
+    assert found is not None  # `parts_of` has looked
+    return found
 
 
 def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
@@ -63,13 +89,13 @@ def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
 def from_parts(parts: Sequence[tuple[Path, int]], path: Path, size: Size | None, fit: Fit) -> ImageSet:
     """The images and masks of some folders inside `path`, each with its fold, as one set."""
     rows = written_order(some([row for part, fold in parts for row in rows_of(part, fold, path)], path), path)
-    masks = [mask_of(row, path) for row in rows]
+    masks = masks_of(rows, path)
     refuse_lonely_masks([part for part, _ in parts], masks)
     refuse_other_sizes(rows, masks, "mask")
     data = as_set(rows, path, size, fit)
     if data.image.shape[0] is None:
         raise InputError(f"the images of {path} have different sizes, and masks need one: pass --size 64.")
-    found = codes(masks, size, fit, PADDING, "reading masks")
+    found = codes([[mask] for mask in masks], size, fit, PADDING, "reading masks")
     mask, names = numbered(found, masks, path, [path, *(part for part, _ in parts)])
     return data.but(mask=mask, mask_classes=names, **beside(rows, path, size, fit))
 
@@ -78,43 +104,61 @@ def rows_of(part: Path, fold: int, path: Path) -> list[Row]:
     """The images of one part; a table beside them, or above all parts, tells labels, folds and groups."""
     table = next((place for place in (part, path) if tables.recognise(place)), None)
     named = {row.name: row for row in tables.rows(table)} if table else {}
-    found = []
-    for file in map(Path, image_names(part / IMAGES)):
-        names = [os.path.relpath(file, above).replace(os.sep, "/") for above in (part / IMAGES, part, path)]
+    found, images = [], images_in(part)
+    folds = {folder.name: FOLD_NAMES.get(folder.name.lower(), -1) for folder in folders(images)}
+    inner = folds if -1 not in folds.values() else {}  # images/train/ and so on
+    for file in map(Path, image_names(images)):
+        names = [os.path.relpath(file, above).replace(os.sep, "/") for above in (images, part, path)]
         known = next((named[name] for name in names if name in named), Row(file, names[-1]))
-        found.append(Row(file, names[-1], known.label, fold if fold >= 0 else known.fold, known.values))
+        own = fold if fold >= 0 else inner.get(names[0].split("/")[0], known.fold)
+        found.append(Row(file, names[-1], known.label, own, known.values))
     return found
 
 
-def companion(row: Row, path: Path, folder: str) -> Path | None:
-    """The file that stands for an image in another folder beside images/."""
-    name = Path(row.name)
-    at = name.parts.index(IMAGES)
-    place = path.joinpath(*name.parts[:at], folder, *name.parts[at + 1 : -1])
+def companions(rows: Sequence[Row], path: Path, folders: Sequence[str]) -> list[Path | None]:
+    """The files that stand for images in another folder beside images/; None where there is none."""
+    places: dict[Path, Path | None] = {}
+    found = []
+    for row in rows:
+        name = Path(row.name)
+        at = next(k for k, part in enumerate(name.parts) if part.lower() in IMAGES)
+        above = path.joinpath(*name.parts[:at])
+        if above not in places:
+            places[above] = inside(above, folders)
+        found.append(companion(name, places[above], name.parts[at + 1 : -1]))
+    return found
+
+
+def companion(name: Path, folder: Path | None, inner: Sequence[str]) -> Path | None:
+    """The file of an image's name, or with one of ENDINGS behind it, in folders inside another folder."""
+    if folder is None:
+        return None
     suffixes = dict.fromkeys((name.suffix, *SUFFIXES))
-    files = (place / f"{name.stem}{ending}{suffix}" for ending in ENDINGS for suffix in suffixes)
+    files = (folder.joinpath(*inner, f"{name.stem}{end}{suffix}") for end in ENDINGS for suffix in suffixes)
     return next((file for file in files if file.is_file()), None)
 
 
-def mask_of(row: Row, path: Path) -> Path:
-    """The mask of an image; InputError when there is none."""
-    found = companion(row, path, MASKS)
-    if found is None:
-        raise InputError(
-            f"the image {path / row.name} has no mask {Path(row.name).stem}.png in {MASKS}/: "
-            "add it or remove the image."
-        )
-    return found
+def masks_of(rows: Sequence[Row], path: Path) -> list[Path]:
+    """The mask of each image; InputError when there is none."""
+    found = companions(rows, path, MASKS)
+    for row, file in zip(rows, found, strict=True):
+        if file is None:
+            raise InputError(
+                f"the image {path / row.name} has no mask {Path(row.name).stem}.png in {MASKS[0]}/: add it or remove "
+                "the image."
+            )
+    return found  # type: ignore[return-value]
 
 
 def refuse_lonely_masks(parts: Sequence[Path], masks: Sequence[Path]) -> None:
     """InputError for a mask without an image."""
     used = set(masks)
     for part in parts:
-        alone = next((file for file in map(Path, image_names(part / MASKS)) if file not in used), None)
+        maps = inside(part, MASKS)
+        alone = next((file for file in map(Path, image_names(maps) if maps else ()) if file not in used), None)
         if alone is not None:
             raise InputError(
-                f"the mask {alone} has no image of its name in {part / IMAGES}: add it or remove the mask."
+                f"the mask {alone} has no image of its name in {images_in(part)}: add it or remove the mask."
             )
 
 
@@ -130,21 +174,36 @@ def refuse_other_sizes(rows: Sequence[Row], maps: Sequence[Path], what: str) -> 
             )
 
 
-def codes(files: Sequence[Path], size: Size | None, fit: Fit, outside: int, title: str) -> Int[ndarray, "n h w"]:
-    """The numbers that mask files hold, colours as 0xRRGGBB + 2^24; `outside` where padding was added."""
+def codes(
+    files: Sequence[Sequence[Path]], size: Size | None, fit: Fit, outside: int, title: str
+) -> Int[ndarray, "n h w"]:
+    """The numbers that mask files hold, colours as 0xRRGGBB + 2^24; `outside` where padding was added.
 
-    def one(file: Path) -> ndarray:
-        found = decode_mask(file)
+    Of several masks of one image the largest number counts: what any of them marks is marked.
+    """
+
+    def one(of: Sequence[Path]) -> ndarray:
+        found = np.maximum.reduce([numbers_in(file) for file in of])
         return found if size is None else nearest_to(found, size, fit, outside)
 
     return np.stack(list(in_threads(one, files, title)))
 
 
+def numbers_in(file: Path) -> Int[ndarray, "h w"]:
+    """The numbers of one file; a black and white mask in a lossy format is black and white again."""
+    found = decode_mask(file)
+    if file.suffix.lower() not in LOSSY:
+        return found
+    channels = (found >> np.array([16, 8, 0])[:, None, None]) & 255 if found.max() > UNKNOWN else found[None]
+    between = (np.minimum(channels, UNKNOWN - channels) > NEARLY).any(0) | (np.ptp(channels, 0) > NEARLY)
+    return np.where(channels[0] > UNKNOWN // 2, UNKNOWN, 0) if between.mean() <= MOST_BETWEEN else found
+
+
 def beside(rows: Sequence[Row], path: Path, size: Size | None, fit: Fit) -> dict[str, ndarray]:
     """The columns `instances` and `valid`, where there are such files; InputError where one is missing."""
     written, found = manifest.read(path), {}
-    for name, dtype in ((INSTANCES, "int32"), (VALID, "bool")):
-        files = [companion(row, path, name) for row in rows]
+    for (name,), dtype in ((INSTANCES, "int32"), (VALID, "bool")):
+        files = companions(rows, path, (name,))
         there = [file for file in files if file is not None]
         if not there:
             continue
@@ -155,7 +214,7 @@ def beside(rows: Sequence[Row], path: Path, size: Size | None, fit: Fit) -> dict
             )
         refuse_other_sizes(rows, there, "map")
         dtype = written.facts["columns"].get(name, dtype) if written else dtype
-        found[name] = codes(there, size, fit, 0, f"reading {name}").astype(dtype)
+        found[name] = codes([[file] for file in there], size, fit, 0, f"reading {name}").astype(dtype)
     return found
 
 

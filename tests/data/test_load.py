@@ -149,6 +149,13 @@ def test_npz_with_other_names(tmp_path, names):
     assert data.label.tolist() == [0, 2, 1] and data.fold is None
 
 
+def test_npz_a_fold_by_a_word_in_the_name(tmp_path):
+    for k, name in enumerate(("patches_test", "patches_train")):
+        np.savez(tmp_path / f"{name}.npz", images=np.full((2, 4, 4), k, np.uint8))
+    data = load(tmp_path)
+    assert data.fold.tolist() == [0, 0, 2, 2] and data.image[np.arange(4)].max((1, 2, 3)).tolist() == [1, 1, 0, 0]
+
+
 def test_npz_a_fold(tmp_path):
     for name, n, first in (("train", 4, 0), ("val", 1, 4), ("test", 2, 5)):
         images = np.full((n, 5, 6, 3), first, np.uint8)
@@ -210,6 +217,12 @@ def test_a_table_of_another_name_is_found_and_files_are_sought_by_name(tmp_path)
     )
     assert all(np.array_equal(data.image.at(row), picture(k)) for row, k in enumerate((1, 0, 2, 3)))
     assert json.loads(data.origin[0]) == {"file": "part 1/1.png"}
+
+
+def test_images_of_another_split_are_in_no_fold_and_told_of(tmp_path):
+    folder = table_of(tmp_path, "file,split\n0.png,train\n1.png,other_stain\n2.png,TEST\n3.png,\n")
+    with pytest.warns(UserWarning, match=r"1 images in .*labels\.csv have another split, such as 'other_stain'"):
+        assert load(folder).fold.tolist() == [0, -1, 2, -1]
 
 
 def test_columns_of_zeros_and_a_one_are_classes(tmp_path):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from ganaug.data import manifest
 from ganaug.data.errors import InputError
-from ganaug.data.image_set import COLUMNS, FOLDS, ImageSet, finite
+from ganaug.data.image_set import COLUMNS, ImageSet, finite
 from ganaug.data.names import FOLD_NAMES, are_labels, in_order, numbers_as_names
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.readers.listing import NUMBERED, numbered
@@ -43,13 +44,25 @@ def recognise(path: Path) -> bool:
 
 def read(path: Path, size: tuple[int, int] | None, fit: Fit) -> ImageSet:
     """One archive, or one a fold, as a set."""
-    folds = {k: path / f"{name}.npz" for k, name in enumerate(FOLDS) if (path / f"{name}.npz").is_file()}
-    if path.is_dir() and folds:
+    folds = files_of_folds(path)
+    if folds:
         parts = {k: checked(opened(file)[None], file) for k, file in folds.items()}
         return resized_set(to_set(joined(parts, folds), path), size, fit)
     file = path if path.is_file() else only(path)
     held = {k: checked(arrays, file) for k, arrays in opened(file).items()}
     return resized_set(to_set(held[None] if None in held else joined(held, dict.fromkeys(held, file)), file), size, fit)
+
+
+def files_of_folds(path: Path) -> dict[int, Path]:
+    """Fold -> its archive in a folder, by a word in the name: train.npz, patches_test.npz; {} where two share one."""
+    found: dict[int, Path] = {}
+    for file in sorted(path.glob("*.npz")) if path.is_dir() else ():
+        fold = next((FOLD_NAMES[w] for w in re.split(r"[^a-z]+", file.stem.lower()) if w in FOLD_NAMES), None)
+        if fold in found:
+            return {}
+        if fold is not None:
+            found[fold] = file
+    return dict(sorted(found.items()))
 
 
 def only(folder: Path) -> Path:

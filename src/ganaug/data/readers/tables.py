@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -82,7 +83,9 @@ def rows(path: Path) -> list[Row]:
         raise InputError(f"{table} may not be read (permission denied): change its permissions.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is no readable text ({error}): save it as UTF-8.") from None
-    return found([row_of(line, table) for line in labelled(some(lines, table))], table)  # type: ignore[arg-type]
+    lines = list(labelled(some(lines, table)))  # type: ignore[arg-type]
+    tell_of_other_splits(lines, table)
+    return found([row_of(line, table) for line in lines], table)
 
 
 def csv_lines(table: Path) -> Iterator[dict[str, Any]]:
@@ -122,7 +125,7 @@ def labelled(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
     That is one column alone in which values occur again, or several of 0 and 1 with one 1 a row: the column's name.
     """
     meant = {name for names in MEANINGS.values() for name in names}
-    names = [name for name in lines[0] if name is not None]
+    names = columns_of(lines)
     other = [name for name in names if name.strip().lower() not in meant | set(FILE)]
     if {name.strip().lower() for name in names} & set(MEANINGS["label"]):
         return lines
@@ -135,6 +138,11 @@ def labelled(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
     return [{**line, "label": next(name for name in other if bit(line[name]) == "1")} for line in lines]
 
 
+def columns_of(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of all columns, in order; without that of cells that have none."""
+    return [name for name in dict.fromkeys(name for line in lines for name in line) if name is not None]
+
+
 def bit(value: Any) -> str:
     """0 and 1 as they are, 0.0 and 1.0 as such, anything else as itself."""
     return str(value).strip().removesuffix(".0")
@@ -143,6 +151,18 @@ def bit(value: Any) -> str:
 def one_of(n: int) -> list[str]:
     """n - 1 zeros and a one."""
     return ["0"] * (n - 1) + ["1"]
+
+
+def tell_of_other_splits(lines: Sequence[dict[str, Any]], table: Path) -> None:
+    """A warning of rows that are in no fold because of their split; InputError where no split means a fold."""
+    named = [name for name in columns_of(lines) if name.strip().lower() in MEANINGS["fold"]]
+    words = [word for line in lines for name in named if (word := text(line.get(name), table))]
+    other = [word for word in words if word.lower() not in FOLD_NAMES]
+    if other and len(other) < len(words):
+        said = f"{len(other)} images in {table} have another split, such as '{other[0][:40]}': they are in no fold."
+        warnings.warn(said, stacklevel=2)
+    elif other:
+        fold_of(other[0], table)
 
 
 def row_of(line: dict[str, Any], table: Path) -> Row:
@@ -156,7 +176,7 @@ def row_of(line: dict[str, Any], table: Path) -> Row:
     meant = {
         name: next((cells[alias] for alias in aliases if cells.get(alias)), "") for name, aliases in MEANINGS.items()
     }
-    fold = fold_of(meant.pop("fold"), table)
+    fold = FOLD_NAMES.get(meant.pop("fold").lower(), -1)
     return Row(table.parent / file, file, meant.pop("label") or None, fold, meant)
 
 

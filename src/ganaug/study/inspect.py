@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganaug.audit.leaks import duplicates, leaks
+from ganaug.core.device import device
 from ganaug.data.batch import UNKNOWN
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
@@ -15,6 +16,7 @@ from ganaug.study.arms import SKEWED, suiting
 from ganaug.study.folds import learns_masks, what_is_learnt, with_labels
 
 FEW = 20
+LARGE = 160**2  # pixels
 MOST = 5000
 MOST_VALUES = 2**28  # float values of a fold in memory
 
@@ -52,8 +54,19 @@ def inspect(data: Any) -> dict:
     if data.mask is not None:
         found["mask_classes"] = pixel_shares(train)
     found["suits"] = suiting(known, found.get("task", "classification")) if known.label is not None else []
-    found["warnings"] = warnings_on(found)
+    found["warnings"] = warnings_on(found) + slow(data)
     return found
+
+
+def slow(data: ImageSet) -> list[str]:
+    """A sentence on images so large that training on the CPU takes long; nothing where there is a GPU."""
+    height, width, _ = data.image.shape
+    if height is None or width is None or height * width <= LARGE or device().type != "cpu":
+        return []
+    return [
+        f"Images of {height}x{width} pixels take about {round(height * width / 64**2)} times as long as 64x64 ones, "
+        "and there is no GPU: start with --size 64."
+    ]
 
 
 def pixel_shares(data: ImageSet) -> dict[str, float]:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from ganaug.study.cells import LearnerJob, as_baseline, run_learner
 from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
 from ganaug.study.folds import Fold, adapting_fold, fold, learns_masks, regime_of, training_view, what_is_learnt
 from ganaug.study.generate import GeneratorJob, run_generator, stored_images, system_of
+from ganaug.study.inspect import slow
 from ganaug.study.parallel import check_backend, run_all
 from ganaug.tasks import task
 
@@ -185,6 +187,8 @@ class Study:
         """Run every cell that is not stored yet, judge, and write `results.json` and the images into the folder."""
         started, folder = time.time(), Path(folder)
         data = self.prepared(data)
+        for sentence in slow(data):
+            warnings.warn(sentence, stacklevel=2)
         arms = self.plan(data)
         refuse_test_copies(arms, data, self.sizes, self.repeats, self.fold)
         refuse_pool_copies(data, [self.fold(data, self.sizes[0], repeat) for repeat in range(self.repeats)])

@@ -1,0 +1,35 @@
+"""What is said of a set before anybody waits for it."""
+
+import numpy as np
+import pytest
+
+import ganaug
+from ganaug.data.image_set import ImageSet
+from ganaug.study.study import Study
+
+
+def photographs(height, width):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (8, height, width, 3)).astype(np.uint8)
+    return ImageSet.of(images, [0, 1] * 4, ["a", "b"], fold=np.array([0] * 6 + [2] * 2, np.int8))
+
+
+def test_large_images_are_told_of_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setenv("GANAUG_DEVICE", "cpu")
+    said = "Images of 320x256 pixels take about 20 times as long as 64x64 ones"
+    assert any(sentence.startswith(said) for sentence in ganaug.inspect(photographs(320, 256))["warnings"])
+    assert not any("times as long" in sentence for sentence in ganaug.inspect(photographs(160, 160))["warnings"])
+
+
+def test_a_study_says_so_before_it_starts(monkeypatch, tmp_path):
+    monkeypatch.setenv("GANAUG_DEVICE", "cpu")
+
+    class Reached(Exception):
+        """The study has got as far as its plan."""
+
+    def plan(self, data):
+        raise Reached
+
+    monkeypatch.setattr(Study, "plan", plan)
+    with pytest.warns(UserWarning, match="start with --size 64"), pytest.raises(Reached):
+        Study().run(photographs(320, 256), tmp_path / "out")

@@ -33,7 +33,7 @@ from ganaug.study.arms import Arm, parse_arm, stored_arm, with_controls
 from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.folds import Fold, fold, regime_of, training_view
-from ganaug.study.generate import GeneratorJob, system_of
+from ganaug.study.generate import GeneratorJob
 from ganaug.study.parallel import run_all
 from ganaug.study.rounds import Pace, Rung, Unit, made_by, ranked, run_unit, trials_of
 from ganaug.study.space import Candidate, as_plain, candidates, task_of
@@ -378,13 +378,9 @@ class Search:
         return found
 
     def unit(self, rung: Rung, c: Candidate, i: int, inner: Fold, until: float) -> Unit:
-        """One candidate on one inner fold. Images of chosen classes serve every label policy."""
+        """One candidate on one inner fold. Images of a conditional system serve every label policy."""
         steps = None if c.steps is None else max(round(rung.generator * c.steps), 1)
-        makers = []
-        for name, recipe in c.arm.recipes:
-            chosen = recipe.system != "folder" and system_of(replace(recipe, labels="uniform")).conditional
-            made = replace(recipe, labels="hard") if chosen else recipe
-            makers.append(GeneratorJob(name, made, self.tune.shots, 1 + i, steps, inner))
+        makers = [GeneratorJob(name, recipe, self.tune.shots, 1 + i, steps, inner) for name, recipe in c.arm.recipes]
         keys = tuple(self.cache.key("generator", maker.describe()) for maker in makers)
         rules, updates = self.notes["found"]["rules"], self.updates(rung)
         job = LearnerJob(c.arm, self.tune.shots, 1 + i, updates, rules, keys, inner)

@@ -65,6 +65,19 @@ def test_what_the_sample_missed_is_refused_when_it_is_read(files, monkeypatch, o
         lazy.at(1)
 
 
+@pytest.mark.parametrize("cut", [0, -40])  # in the header, in the pixels
+def test_all_broken_files_are_named_at_once(files, cut):
+    for row in (3, 7, 20):
+        files[row].write_bytes(files[row].read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"003\.png.*one of 3 such files: .*003\.png, .*007\.png, .*020\.png\."):
+        pixels_of(files)
+    for row in (3, 7):
+        save(picture(row), files[row])
+    with pytest.raises(InputError, match=r"020\.png") as told:
+        pixels_of(files)
+    assert "such files" not in str(told.value)
+
+
 def test_mixed_sizes_stay_as_they_are_until_a_size_is_asked_for(tmp_path):
     files = [save(picture(i, 6 + i, 8), tmp_path / f"{i}.png") for i in range(3)]
     ragged = pixels_of(files)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from ganaug.data.threads import in_threads
 
 IN_MEMORY = 512 * 2**20  # bytes of decoded images up to which a set is decoded at once
 COLOURS = 3
+NAMED = 10  # broken files at most
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".pgm")  # of grey, colours, or colours and alpha
 LOOKED_AT = 20_000  # headers read of a larger set; the rest is checked when it is decoded
 
@@ -27,10 +28,11 @@ def pixels_of(files: Sequence[ImageFile], size: tuple[int, int] | None = None, f
     """Image files [N] as pixels, each brought to `size` where it is given.
 
     Grey, colour and partly transparent pictures of one set all become colours, transparent places white, and a warning
-    says so. Raises InputError when the files differ in channel counts or dtypes otherwise, or when one cannot be read.
+    says so. Raises InputError when the files differ in channel counts or dtypes otherwise, or that names all files that
+    cannot be read.
     """
     looked = sample(files, LOOKED_AT)
-    headers = list(in_threads(header, looked, "reading image sizes"))
+    headers = list(every(header, looked, "reading image sizes"))
     first = headers[0]._replace(channels=common_channels(looked, headers))
     same = len({h[:2] for h in headers}) == 1
     height, width = size or (first[:2] if same else (None, None))
@@ -41,10 +43,32 @@ def pixels_of(files: Sequence[ImageFile], size: tuple[int, int] | None = None, f
         whole = len(files) * size[0] * size[1] * first.channels * first.dtype.itemsize
     if whole > IN_MEMORY:
         return FilePixels(files, read, (height, width, first.channels), first.dtype)  # type: ignore[arg-type]
-    images = in_threads(read, files, "reading images")
+    images = every(read, files, "reading images")
     if height is None or width is None:
         return RaggedPixels(list(images))
     return ArrayPixels(stacked(images, (len(files), height, width, first.channels), first.dtype))
+
+
+def every(read: Callable[[ImageFile], Any], files: Sequence[ImageFile], title: str) -> Iterator[Any]:
+    """What `read` makes of each file; where one is refused, all that are so are named, to be mended in one go."""
+    try:
+        yield from in_threads(read, files, title)
+    except InputError as first:
+        found = in_threads(lambda file: is_refused(read, file), files, "looking for other broken files")
+        bad = [str(file) for file, refused in zip(files, found, strict=True) if refused]
+        if len(bad) < 2:
+            raise
+        more = ", ..." if len(bad) > NAMED else ""
+        raise InputError(f"{first} It is one of {len(bad)} such files: {', '.join(bad[:NAMED])}{more}.") from None
+
+
+def is_refused(read: Callable[[ImageFile], Any], file: ImageFile) -> bool:
+    """Whether reading ends in an InputError."""
+    try:
+        read(file)
+    except InputError:
+        return True
+    return False
 
 
 def sample(files: Sequence[ImageFile], most: int) -> Sequence[ImageFile]:

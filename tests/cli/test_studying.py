@@ -106,7 +106,9 @@ def test_evaluate_prints_nested_values(ganaug_cli, monkeypatch, calls):
         "copies": {"rows": list(range(40))},
         "usefulness": {},
     }
-    monkeypatch.setitem(vars(ganaug), "evaluate", lambda real, fake, seed: {**found, "asked": [real[0], fake[0], seed]})
+    monkeypatch.setitem(
+        vars(ganaug), "evaluate", lambda real, fake, seed, log: {**found, "asked": [real[0], fake[0], seed]}
+    )
     text = ganaug_cli("evaluate", "photos", "more", "--seed", 3).stdout
     assert "small CNN" in text and "0.5123" in text and "and 28 more" in text
     assert json.loads(ganaug_cli("evaluate", "photos", "more", "--seed", 3, "--json").stdout) == {

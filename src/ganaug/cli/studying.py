@@ -159,7 +159,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Realism, diversity, usefulness and copies of generated images, measured against real ones."""
-    found = ganaug.evaluate(options.loaded(real, size, fit), options.loaded(synthetic, size, fit), seed=seed)
+    both = [options.loaded(images, size, fit) for images in (real, synthetic)]
+    with progress.studying() as log:
+        found = ganaug.evaluate(*both, seed=seed, log=log)
     show.emit(found) if json else show.scores(found)
 
 

@@ -204,7 +204,7 @@ class DGNet(System):
         blocks: int = 2,
         critic_width: int = 16,
         batch_size: int = 4,
-        lr: float = 2e-3,
+        lr: float = 1e-3,
         lr_id: float = 1e-3,
         published: bool = False,
         teacher: str = "soft",

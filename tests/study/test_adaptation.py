@@ -12,6 +12,7 @@ from ganaug.core.card import Recipe
 from ganaug.core.catalogue import make
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.pixels import RaggedPixels
 from ganaug.study import cells, generate, saturate
 from ganaug.study.adaptation import ORACLE, gaps, two_domains
 from ganaug.study.cache import Cache
@@ -94,12 +95,16 @@ def test_one_scaling_clips_neither_kind():
         assert float(data.images(data.domain == 1).mean() - data.images(data.domain == 0).mean()) != 0
 
 
+RAGGED = ImageSet(image=RaggedPixels([np.zeros((side, side, 3), np.uint8) for side in (8, 9)]))
+
+
 @pytest.mark.parametrize(
     ("source", "target", "words"),
     [
         (blocks().select([]), foreign(), "the source has no images"),
         (blocks(), foreign().select([]), "the target has no images"),
         (blocks(fold=np.full(24, 2, np.int8)), foreign(), "source are in its test fold"),
+        (blocks(), RAGGED, "the images of the target differ in size: pass --size"),
         (blocks(), ImageSet.of(np.zeros((3, 8, 8, 3), np.uint8)), r"\(12, 12, 3\) and \(8, 8, 3\)"),
         (blocks(), ImageSet.of(np.zeros((3, 12, 12), np.uint8)), r"\(12, 12, 3\) and \(12, 12, 1\)"),
         (blocks(), ImageSet.of(np.zeros((3, 12, 12, 3), np.float32)), "uint8 and float32"),

@@ -33,7 +33,7 @@ def missing(system: System, train: ImageSet) -> list[str]:
     if "mask" in system.needs and "mask" in spec.fields and not spec.mask_classes:
         said.append(f"{card.id} needs names for the values of the masks: give mask_classes=('ground', 'roof', ...).")
     said += [
-        f"{card.id} needs a second set '{name}': give it with the data (others={{'{name}': ...}})."
+        f"{card.id} needs a second set '{name}': folders trainA/ and trainB/, or data.but(others={{'{name}': ...}})."
         for name in card.sets
         if name not in spec.others
     ]

@@ -24,8 +24,12 @@ def holdout_rows(data: ImageSet, share: float, seed: int) -> np.ndarray:
 
     labels = np.zeros(len(data), int) if data.label is None else data.label
     folds = max(2, round(1 / share))
-    if len(np.unique(data.groups)) < folds:
-        raise InputError(f"the set has {len(np.unique(data.groups))} groups, a split needs at least {folds}.")
+    if (n := len(np.unique(data.groups))) < folds:
+        kind = "groups (patients, scenes, identities)" if data.group is not None else "images"
+        raise InputError(
+            f"holding out one part in {folds} takes at least {folds} {kind}, and there are {n}: "
+            "add some, or put test images into a folder test/ beside train/."
+        )
     grouped = data.group is not None
     splitter = (StratifiedGroupKFold if grouped else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():

@@ -72,6 +72,9 @@ def of_both(source: ImageSet, target: ImageSet) -> Scaling:
 
 def refuse_unlike(source: ImageSet, target: ImageSet) -> None:
     """InputError where one learner could not work on both."""
+    for data, what in ((source, "source"), (target, "target")):
+        if data.spec.height is None:
+            raise InputError(f"the images of the {what} differ in size: pass --size 64, or --size 64 --fit pad.")
     for what, ours, theirs in (
         ("size and channels", source.image.shape, target.image.shape),
         ("kind of numbers", str(source.image.dtype), str(target.image.dtype)),

@@ -137,6 +137,7 @@ def test_arm_that_keeps_half_trains_on_the_images_that_a_model_of_the_real_ones_
         batch_size = 8
 
         def fit(self, source, budget, seed):
+            assert source.transforms == [mirrored], "the teacher learns as the arm does"
             keys = {made.image[i].tobytes(): int(made.label[i]) for i in range(len(made))}
             return lambda x: torch.stack([one_hot(keys[as_bytes(image)]) for image in x])
 
@@ -149,11 +150,12 @@ def test_arm_that_keeps_half_trains_on_the_images_that_a_model_of_the_real_ones_
     recipe = Recipe(system="duplicate", keep=0.5)
     arm = parse_arm(recipe, real)
     job = LearnerJob(arm, 5, 0, 10, {}, (), fold(digits(), 5, 0, repeats=1, seed=0))
-    kept = labelled(mixed_up, recipe, job, Knows(), real)
+    mirrored = ganaug.make("basic_ops")
+    kept = labelled(mixed_up, recipe, job, Knows(), real, [mirrored])
     known = {made.image[i].tobytes() for i in np.flatnonzero(~wrong)}
     share = np.mean([kept.image[i].tobytes() in known for i in range(len(kept))])
     assert len(kept) == pytest.approx(100, abs=10) and share > 0.9
-    placebo = labelled(mixed_up, recipe, replace(job, arm=replace(arm, permuted=True)), Knows(), real)
+    placebo = labelled(mixed_up, recipe, replace(job, arm=replace(arm, permuted=True)), Knows(), real, [mirrored])
     assert sorted(placebo.label) == sorted(kept.label) and (placebo.label != kept.label).any()
 
 

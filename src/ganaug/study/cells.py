@@ -93,7 +93,7 @@ def train_and_score(data: ImageSet, job: LearnerJob, learner: Learner, cache: Ca
         return joint(view, test, job, learner, transforms, cache)
     images = [stored_images(cache.images(key), view) for key in job.images]
     generated = [
-        Generated(labelled(made, recipe, job, learner, view), recipe)
+        Generated(labelled(made, recipe, job, learner, view, transforms), recipe)
         for made, (_, recipe) in zip(images, job.arm.recipes, strict=True)
         if len(made)
     ]
@@ -133,15 +133,18 @@ def look(learner: Learner, model: Any, test: ImageSet, job: LearnerJob, cache: C
     return {"grid": file, "caption": "test images, their true masks, and what this arm's model finds"}
 
 
-def labelled(made: ImageSet, recipe: Recipe, job: LearnerJob, learner: Learner, view: TrainView) -> ImageSet:
+def labelled(
+    made: ImageSet, recipe: Recipe, job: LearnerJob, learner: Learner, view: TrainView, transforms: list[System]
+) -> ImageSet:
     """Generated images as the arm uses and labels them.
 
-    A teacher of the real images labels and filters them where asked; a placebo's labels are permuted at last.
+    A teacher labels and filters them where asked: a model of the real images, changed as the arm changes them. A
+    placebo's labels are permuted at last.
     """
     policy = label_policy(recipe.labels)
     asked = policy.asks == "teacher" and not job.arm.permuted
     if asked or recipe.keep < 1:
-        alone = source_for(learner, view, [], [], job.steps, job.fold.seed)
+        alone = source_for(learner, view, [], transforms, job.steps, job.fold.seed)
         logits = logits_of(made, learner.fit(alone, Budget(job.steps), job.fold.seed))
         made = taught(made, policy, logits, len(view.classes)) if asked else made
         made = surest(made, logits, recipe.keep) if recipe.keep < 1 else made

@@ -290,6 +290,21 @@ def test_class_folders_below_folds_and_of_other_kinds(tmp_path):
     assert not geotiff.recognise_classes(tmp_path / "plain") and ganaug_load(tmp_path / "plain").classes == ("a", "b")
 
 
+@pytest.mark.parametrize(("names", "kind"), [(("A", "B"), "views"), (("trainA", "trainB"), "others")])
+def test_radar_and_optical_images_keep_place_and_nodata(tmp_path, names, kind):
+    radar = scene(bands=2, dtype="float32")
+    radar[:, :, :6] = -9999
+    for k in range(2):
+        raster(tmp_path / names[0] / f"{k}.tif", radar, nodata=-9999, names=("VV", "VH"))
+        raster(tmp_path / names[1] / f"{k}.tif", scene(seed=k))
+    data = ganaug_load(tmp_path)
+    other = getattr(data, kind)["b"]
+    assert data.bands == ("VV", "VH") and other.bands == BANDS and len(data) == len(other) == 2
+    assert not data.valid[:, :, :6].any() and data.valid[:, :, 6:].all()
+    assert data.image[:].min() > 0 and data.scaling.low > 0, "nodata is no signal"
+    assert place_of(data.origin[0]).crs == place_of(other.origin[1]).crs == "EPSG:32630"
+
+
 def test_class_folders_go_back_into_their_scene(tmp_path):
     values = scene()
     values[:, :, :6] = 0

@@ -138,7 +138,14 @@ def test_a_view_needs_no_mask_and_masks_are_carried():
     data = scenes()
     system = fitted(2, data.but(mask=None, mask_classes=()), given="s1")
     assert system.sample(like=data.select([0, 1]).but(mask=None)).mask is None
-    np.testing.assert_array_equal(system.sample(like=data.select([0, 1])).mask, data.mask[:2])
+    made = system.sample(like=data.select([0, 1]))
+    np.testing.assert_array_equal(made.mask, data.mask[:2])
+    assert not made.views, "what it was made from is no part of what was made"
+
+
+def test_a_set_without_masks_is_told_of_its_views():
+    with pytest.raises(InputError, match=r"needs the field 'mask'.*--set given=s1"):
+        ganaug.make("pix2pix").fit(scenes().but(mask=None, mask_classes=()), budget=0)
 
 
 def test_what_can_not_be_painted_is_refused():

@@ -29,7 +29,8 @@ def missing(system: System, train: ImageSet) -> list[str]:
     for field in system.needs:
         if not has(spec, field):
             found = sorted([*spec.fields, *(f"views.{name}" for name in spec.views)])
-            said.append(f"{card.id} needs the field '{field}', and this set has {', '.join(found) or 'none'}.")
+            hint = f"; to start from a view: --set given={min(spec.views)}" if can_start_from_view(system, spec) else ""
+            said.append(f"{card.id} needs the field '{field}', and this set has {', '.join(found) or 'none'}{hint}.")
     if "mask" in system.needs and "mask" in spec.fields and not spec.mask_classes:
         said.append(f"{card.id} needs names for the values of the masks: give mask_classes=('ground', 'roof', ...).")
     said += [
@@ -46,6 +47,11 @@ def has(spec: Spec, field: str) -> bool:
     """Whether a set has a field, or a view ("views.low")."""
     kind, _, name = field.partition(".")
     return name in spec.views if kind == "views" else kind in spec.fields
+
+
+def can_start_from_view(system: System, spec: Spec) -> bool:
+    """Whether a parameter says what a system starts from, and the set has a view for it."""
+    return bool(spec.views) and "given" in system.get_params(deep=False)
 
 
 def size_problems(system: System, train: ImageSet) -> list[str]:

@@ -16,8 +16,8 @@ from ganaug.data.decode import is_image
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
-from ganaug.data.readers import masks
-from ganaug.data.readers.listing import Row, as_set
+from ganaug.data.readers import geotiff, masks
+from ganaug.data.readers.listing import Row
 from ganaug.data.readers.walk import entries, folders, image_names
 from ganaug.data.sizes import Fit, Size
 
@@ -43,7 +43,9 @@ def domain(path: Path, letter: str, size: Size | None, fit: Fit) -> ImageSet:
     """One of the two as a set, with folds where its folders state them."""
     alone = path / letter
     if alone.is_dir():
-        return masks.read(alone, size, fit) if masks.recognise(alone) else plain(folds_in(alone), alone, size, fit)
+        if not masks.recognise(alone):
+            return plain(folds_in(alone), alone, size, fit)
+        return (geotiff if geotiff.recognise(alone) else masks).read(alone, size, fit)
     parts = [(path / f"{word}{letter}", fold) for word, fold in PARTS.items()]
     parts = [(part, fold) for part, fold in parts if part.is_dir()]
     if not parts or parts[0][1] != 0:
@@ -66,7 +68,8 @@ def folds_in(folder: Path) -> list[tuple[Path, int]]:
 
 def plain(parts: Sequence[tuple[Path, int]], root: Path, size: Size | None, fit: Fit) -> ImageSet:
     """The images of some folders, at any depth; InputError for a folder without one."""
-    return as_set([row for part, fold in parts for row in rows_of(part, root, fold)], root, size, fit)
+    rows = [row for part, fold in parts for row in rows_of(part, root, fold)]
+    return geotiff.read_rows(rows, root, parts[0][0], size, fit)
 
 
 def rows_of(part: Path, root: Path, fold: int) -> list[Row]:

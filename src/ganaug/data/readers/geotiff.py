@@ -35,7 +35,7 @@ from ganaug.data.readers.geotiff_checks import (
     refuse_unplaced,
     refuse_without_crs,
 )
-from ganaug.data.readers.listing import Row, known, some, written_order
+from ganaug.data.readers.listing import Row, as_set, known, some, written_order
 from ganaug.data.readers.walk import entries, folders, image_names
 from ganaug.data.scaling import Scaling
 from ganaug.data.sizes import Fit, Size, moved_columns
@@ -104,6 +104,17 @@ def read_classes(path: Path, size: Size | None, fit: Fit) -> ImageSet:
     rows, classes = class_folders.listed(path)
     rows, columns = known(rows, path, classes, from_folders=True)
     return as_rasters(rows, columns, headers(rows), path, size, fit)
+
+
+def read_rows(rows: Sequence[Row], path: Path, folder: Path, size: Size | None, fit: Fit) -> ImageSet:
+    """Image files of a set at `path` that lie in `folder`: with place and valid pixels if the first is georeferenced.
+
+    InputError as in `read`; as in class folders, each image may have a CRS of its own.
+    """
+    if not georeferenced(Path(rows[0].file)):  # type: ignore[arg-type]
+        return as_set(rows, path, size, fit)
+    rows, columns = known(rows, path)
+    return as_rasters(rows, columns, headers(rows), folder, size, fit)
 
 
 def headers(rows: Sequence[Row]) -> list[Raster]:

@@ -16,9 +16,9 @@ from ganaug.data.decode import header
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
-from ganaug.data.readers import masks
+from ganaug.data.readers import geotiff, masks
 from ganaug.data.readers.domains import A, B, folds_in, rows_of
-from ganaug.data.readers.listing import Row, as_set
+from ganaug.data.readers.listing import Row
 from ganaug.data.readers.walk import folders, image_names
 from ganaug.data.sizes import Fit, Size
 from ganaug.data.threads import in_threads
@@ -60,7 +60,8 @@ def read(path: Path, size: Size | None, fit: Fit) -> ImageSet:
     """A as a set with B as its view; InputError for images without a partner or with one of another size."""
     pairs = [pair for part in parts_of(path) for pair in pairs_of(part, path)]
     refuse_other_sizes(pairs)
-    first, second = (as_set(rows, path, size, fit) for rows in zip(*pairs, strict=True))
+    both = zip((A, B), zip(*pairs, strict=True), strict=True)
+    first, second = (geotiff.read_rows(rows, path, path / letter, size, fit) for letter, rows in both)
     return first.but(views={"b": second})
 
 

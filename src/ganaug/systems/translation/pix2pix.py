@@ -152,4 +152,4 @@ class Pix2Pix(System):
         return {"critic": critic, "fooled": fooled, "l1": near}
 
     def generate(self, want: Batch) -> Batch:
-        return want.but(image=self.gen(self.condition(want)))
+        return want.but(image=self.gen(self.condition(want)), views={})

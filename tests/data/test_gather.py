@@ -92,7 +92,7 @@ def test_grey_and_transparent_pictures_among_others_become_colours(files, monkey
     grey, clear = picture(1, channels=1), picture(2, channels=4)
     clear[0, :, 3], clear[1, :, 3] = 0, 255
     save(grey, files[1]), save(clear, files[2])
-    with pytest.warns(UserWarning, match="2 of 30 images are grey or transparent and become plain colour images"):
+    with pytest.warns(UserWarning, match="2 of 30 images are grey or have alpha and become plain colour"):
         whole = pixels_of(files)
     assert np.array_equal(whole.at(0), picture(0)) and np.array_equal(whole.at(1), grey.repeat(3, 2))
     assert (whole.at(2)[0] == 255).all() and np.array_equal(whole.at(2)[1], clear[1, :, :3])
@@ -100,6 +100,15 @@ def test_grey_and_transparent_pictures_among_others_become_colours(files, monkey
     monkeypatch.setattr(gather, "LOOKED_AT", 2)  # neither is in the sample
     lazy = pixels_of(files)
     assert all(np.array_equal(lazy.at(row), whole.at(row)) for row in range(30))
+
+
+def test_pictures_that_all_have_alpha_become_colours_and_bands_do_not(tmp_path):
+    clear = picture(2, channels=4)
+    clear[..., 3] = 255
+    files = [save(clear, tmp_path / f"{k}.png") for k in range(2)]
+    with pytest.warns(UserWarning, match="2 of 2 images"):
+        assert np.array_equal(pixels_of(files).at(1), clear[..., :3])
+    assert pixels_of([save(clear, tmp_path / "0.tif")]).shape[2] == 4
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".tif"])

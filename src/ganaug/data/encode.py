@@ -14,7 +14,7 @@ COMPRESSION = 1  # of PNG, 0..9: Pillow's own 6 takes 1.6 times (32 pixels) to 2
 
 def suffix_for(channels: int, dtype: np.dtype) -> str:
     """PNG where it holds the values exactly and every reader agrees on them, TIFF for everything else."""
-    as_png = (dtype == np.uint8 and channels in (1, 3, 4)) or (dtype == np.uint16 and channels == 1)
+    as_png = (dtype == np.uint8 and channels in (1, 3)) or (dtype == np.uint16 and channels == 1)
     return ".png" if as_png else ".tif"
 
 

@@ -27,9 +27,9 @@ LOOKED_AT = 20_000  # headers read of a larger set; the rest is checked when it 
 def pixels_of(files: Sequence[ImageFile], size: tuple[int, int] | None = None, fit: Fit = "resize") -> Pixels:
     """Image files [N] as pixels, each brought to `size` where it is given.
 
-    Grey, colour and partly transparent pictures of one set all become colours, transparent places white, and a warning
-    says so. Raises InputError when the files differ in channel counts or dtypes otherwise, or that names all files that
-    cannot be read.
+    Pictures with alpha, and grey ones among colours, become colours, transparent places white, and a warning says so.
+    Raises InputError when the files differ in channel counts or dtypes otherwise, or that names all files that cannot
+    be read.
     """
     looked = sample(files, LOOKED_AT)
     headers = list(every(header, looked, "reading image sizes"))
@@ -110,16 +110,19 @@ class Checked:
 
 
 def common_channels(files: Sequence[ImageFile], headers: Sequence[Header]) -> int:
-    """The channels that all files have, or the 3 that pictures of different kinds are brought to, with a warning.
+    """The channels that all files have, or the 3 that transparent and mixed pictures are brought to, with a warning.
 
     InputError that names two files when they differ otherwise.
     """
     pictures = all(f.suffix.lower() in PICTURES and h.dtype == np.uint8 for f, h in zip(files, headers, strict=True))
-    if not pictures or len({h.channels for h in headers}) == 1:
+    if not pictures or {h.channels for h in headers} in ({1}, {COLOURS}):
         refuse_mixed_kinds(files, headers)
         return headers[0].channels
     n = sum(h.channels != COLOURS for h in headers)
-    warnings.warn(f"{n} of {len(files)} images are grey or transparent and become plain colour images.", stacklevel=2)
+    told = (
+        "are grey or have alpha and become plain colour images; a fourth band that is no alpha must be in TIFF or .npy."
+    )
+    warnings.warn(f"{n} of {len(files)} images {told}", stacklevel=2)
     return COLOURS
 
 

@@ -253,6 +253,14 @@ def test_what_systems_leave_behind_is_no_class(class_folders):
     assert load(folder).classes == ("cat", "dog")
 
 
+def test_pictures_of_kinds_that_are_not_read_are_told_of(class_folders):
+    folder = class_folders(cat=2, dog=2)
+    for name in ("1.HEIC", "2.heic", "3.gif", ".4.gif", "notes.txt"):
+        (folder / "cat" / name).write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"not read \(2 \.heic, 1 \.gif\): convert them"):
+        assert len(load(folder)) == 4
+
+
 def test_class_folders_inside_one_more_folder(class_folders):
     folder = class_folders(cat=2, dog=2)
     outer = folder.parent / "unpacked"

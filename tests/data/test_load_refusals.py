@@ -36,6 +36,8 @@ def test_missing_folder_and_unknown_name(tmp_path):
 
 def test_nothing_to_read(tmp_path):
     told(tmp_path, str(tmp_path), "holds no images")
+    (tmp_path / "a.zip").write_bytes(b"x")
+    told(tmp_path / "a.zip", "a.zip is an archive: unpack it")
     (tmp_path / "a.txt").write_text("x")
     told(tmp_path / "a.txt", "a.txt", "class folders")
 

@@ -24,7 +24,7 @@ from ganaug.data.readers import (
     shards,
     tables,
 )
-from ganaug.data.readers.walk import folders
+from ganaug.data.readers.walk import folders, tell_of_unread
 from ganaug.data.sizes import Fit, as_size, resized_set
 from ganaug.data.tiles import in_tiles, tiled
 
@@ -51,6 +51,7 @@ LAYOUTS: tuple[tuple[Recognise, Read], ...] = (
     (class_folders.recognise, class_folders.read),
     (class_folders.recognise_flat, class_folders.read_flat),
 )
+ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tgz", ".xz", ".bz2")
 NOT_OF_A_POOL = (
     *("label", "soft_label", "mask", "instances", "boxes", "keypoints", "depth", "attributes", "identity", "fold"),
 )
@@ -114,6 +115,10 @@ def from_name(source: str | os.PathLike, size: tuple[int, int] | None, fit: Fit)
             f"there is no file or folder '{source}', and no embedded set of that name: "
             f"give a path or one of {', '.join(sorted(EMBEDDED))}."
         )
+    if path.suffix.lower() in ARCHIVES:
+        raise InputError(f"{path} is an archive: unpack it, and give the folder.")
+    if path.is_dir():
+        tell_of_unread(path)
     return from_path(path, size, fit).but(name=place_of(path).stem)
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from ganaug.data.decode import is_image
 from ganaug.data.errors import InputError
 
 LEFT_BY_OTHERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # of archives, network drives and Windows: never classes
+UNREAD = (".heic", ".heif", ".avif", ".gif", ".jp2", ".dcm", ".svg", ".psd", ".dng", ".nef", ".cr2", ".arw")
 
 
 def entries(folder: Path) -> list[os.DirEntry]:
@@ -40,3 +43,13 @@ def image_names(folder: Path) -> Iterator[str]:
 def has_images(folder: Path) -> bool:
     """Whether an image lies at any depth."""
     return next(image_names(folder), None) is not None
+
+
+def tell_of_unread(folder: Path) -> None:
+    """A warning of pictures of kinds that are not read, which would otherwise be missing without a word."""
+    names = (name.lower() for _, _, files in os.walk(folder) for name in files if not name.startswith("."))
+    found = Counter(suffix for name in names if (suffix := os.path.splitext(name)[1]) in UNREAD)
+    if found:
+        told = ", ".join(f"{n} {suffix}" for suffix, n in found.most_common())
+        said = f"{folder} holds pictures of kinds that are not read ({told}): convert them to PNG or JPEG."
+        warnings.warn(said, stacklevel=2)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from toys import Toy, grey_levels
 
 import ganaug
 from ganaug.core.card import Card
+from ganaug.data.geo import Place, place_of, with_place
+from ganaug.data.image_set import ImageSet
 
 
 class Noise(Toy):
@@ -46,3 +49,40 @@ def test_neither_does_one_of_a_network_that_normalises_by_the_batch():
     system = ganaug.make("dcgan", preset="tiny").fit(grey_levels(60), budget=2)
     many = system.sample(like=grey_levels()).images()
     assert torch.equal(system.sample(like=grey_levels(1)).images(), many[:3])
+
+
+class Mirror(Toy):
+    """It has learnt from the images, and gives them back, or their view."""
+
+    CARD = Card(id="toy", title="Toy", needs=("views.b",), can=("sample", "augment"), shows="nothing.")
+
+    def generate(self, want):
+        return want.but(image=want.views["b"].image, views={})
+
+    def vary(self, batch):
+        return batch
+
+
+def heights(low, high):
+    """Two images of 16 bit numbers from low to high; the view holds the same as float."""
+    pixels = np.linspace(low, high, 128).reshape(2, 8, 8, 1)
+    return ImageSet.of(pixels.astype(np.uint16), views={"b": ImageSet.of(pixels.astype(np.float32))})
+
+
+def test_a_number_of_another_set_means_what_it_meant_in_training():
+    train, other = heights(100, 1100), heights(600, 1100)
+    system = Mirror().fit(train, budget=0)
+    made = system.augment(other)
+    assert made.scaling == train.scaling
+    np.testing.assert_allclose(made.image[:].astype(float), other.image[:], atol=1)
+    np.testing.assert_allclose(system.sample(like=other).image[:].astype(float), other.image[:], atol=1)
+
+
+def test_images_of_a_view_alone_are_taken_as_that_view_and_made_where_they_lie():
+    train, place = heights(100, 1100), Place("EPSG:32630", (10.0, 0.0, 5e5, 0.0, -10.0, 4e6), -9999.0)
+    view = train.views["b"].but(origin=np.array([with_place("{}", place.window(0, 8 * k)) for k in range(2)]))
+    made = Mirror().fit(train, budget=0).sample(like=view)
+    assert torch.equal(made.images(), Mirror().fit(train, budget=0).sample(like=train).images())
+    assert [place_of(text).transform[2] for text in made.origin] == [5e5, 5e5 + 80]
+    assert place_of(made.origin[0]).nodata is None, "it is a value of other numbers"
+    assert '"system": "toy"' in made.origin[0]

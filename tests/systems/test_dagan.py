@@ -40,9 +40,9 @@ def row_of(images):
     return ((images.mean((2, 3)) + 1) * 127.5).round().long()
 
 
-def fitted(steps=0, train=None, **params):
+def fitted(steps=0, train=None, seed=0, **params):
     train = train or numbered([0, 0, 0, 1, 1, 2, 2, 2])
-    return ganaug.make("dagan", preset="tiny", **params).fit(train, budget=steps, seed=0)
+    return ganaug.make("dagan", preset="tiny", **params).fit(train, budget=steps, seed=seed)
 
 
 def stepped(system, train, watch=None):
@@ -236,9 +236,11 @@ def trained():
     return fitted(110, glyphs(60, 20, 0))
 
 
-def test_variants_stay_in_classes_that_were_never_seen(trained):
+def test_variants_stay_in_classes_that_were_never_seen():
+    """The mean of eight runs, which spread from .4 to .8 and differ between processors."""
     given = UNSEEN.select(GIVEN)
-    assert agreement(trained.augment(given)) > 0.5, "chance is 0.1"
+    found = [agreement(fitted(110, glyphs(60, 20, 0), seed).augment(given)) for seed in range(8)]
+    assert np.mean(found) > 0.5, "chance is 0.1"
     assert agreement(fitted(0, UNSEEN).augment(given)) < 0.2
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,9 @@ from ganaug.core.requirements import has
 from ganaug.core.seeding import seeded
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
+from ganaug.data.geo import place_of, with_place
 from ganaug.data.image_set import ImageSet
+from ganaug.data.scaling import Scaling
 
 if TYPE_CHECKING:
     from ganaug.core.system import System
@@ -85,14 +88,40 @@ def of_class(k: int, rows: Tensor) -> Batch:
     return Batch(index=rows, label=torch.full((len(rows),), k, device="cpu"))
 
 
-def asked(system: System, like: ImageSet, rows: Tensor) -> Batch:
-    """The conditions of some rows: everything but their image; nothing for a system that follows none of it."""
-    if asks_nothing(system):
-        return Batch(index=rows)
+def given(system: System, like: ImageSet) -> ImageSet:
+    """A set whose rows are asked for, in the training set's units; images of a view alone are taken as that view.
+
+    Raises InputError where it lacks what the system starts from.
+    """
     for field in unseen(system):
+        name = field.removeprefix("views.")
+        if field != name and not like.views and like.spec.channels == system.spec.views[name].channels:
+            like = like.but(views={name: like})
         if not has(like.spec, field):
             raise InputError(f"{system.CARD.id} makes images from '{field}', and the given set has none: give one.")
-    return system.draw(like, rows).but(image=None)
+    return in_trained_units(system, like)
+
+
+def in_trained_units(system: System, data: ImageSet) -> ImageSet:
+    """A set and its views with the training set's scaling, for a system that has learnt from such numbers.
+
+    16 bit and float sets are scaled by their own range, so one value would mean another brightness than in training.
+    """
+    if not system.learns:
+        return data
+    known = system.spec.views
+    views = {name: rescaled(view, known[name].scaling) if name in known else view for name, view in data.views.items()}
+    return rescaled(data, system.spec.scaling).but(views=views)
+
+
+def rescaled(data: ImageSet, scaling: Scaling) -> ImageSet:
+    """A set with another scaling, where that is one of its kind of numbers."""
+    return data.but(scaling=scaling) if scaling.dtype == str(data.image.dtype) else data
+
+
+def asked(system: System, like: ImageSet, rows: Tensor) -> Batch:
+    """The conditions of some rows: everything but their image; nothing for a system that follows none of it."""
+    return Batch(index=rows) if asks_nothing(system) else system.draw(like, rows).but(image=None)
 
 
 def class_counts(system: System, per_class: int | Mapping[str, int]) -> dict[int, int]:
@@ -143,6 +172,16 @@ def collected(system: System, batches: Sequence[Batch], seed: int) -> ImageSet:
     return made.but(index=np.arange(len(made)))
 
 
+def placed(made: ImageSet, like: ImageSet) -> ImageSet:
+    """Images that were made from the rows of a set, and in their size, lie on the ground where these lie."""
+    if like.origin is None or made.origin is None or made.image.shape[:2] != like.image.shape[:2]:
+        return made
+    same = made.image.dtype == like.image.dtype  # else the value that means no data is one of other numbers
+    places = [place if same or place is None else replace(place, nodata=None) for place in map(place_of, like.origin)]
+    told = zip(made.origin, places, strict=True)
+    return made.but(origin=np.array([text if place is None else with_place(text, place) for text, place in told]))
+
+
 def varied(system: System, batch: Batch, seed: int) -> Batch:
     """Variants of a batch."""
     with working(system, seed, "augment") as chosen:
@@ -151,7 +190,7 @@ def varied(system: System, batch: Batch, seed: int) -> Batch:
 
 def varied_set(system: System, data: ImageSet, seed: int) -> ImageSet:
     """One variant of each row, in order; its parent is the row where the system names no other."""
-    batches = []
+    data, batches = in_trained_units(system, data), []
     for c, first in enumerate(range(0, len(data), system.chunk)):
         rows = torch.arange(first, min(first + system.chunk, len(data)))
         with working(system, seed, "augment", c) as chosen:

@@ -106,6 +106,11 @@ class System(BaseEstimator):
         return int(getattr(self, "batch_size", 0))
 
     @property
+    def learns(self) -> bool:
+        """Whether fitting takes anything from the images; a transform with fixed operations does not."""
+        return type(self).step is not System.step or type(self).prepare is not System.prepare
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The fields that a training set must have: the card's, unless a hyperparameter names others."""
         return self.CARD.needs
@@ -210,7 +215,8 @@ class System(BaseEstimator):
         """
         sampling.refuse_unfitted(self)
         if like is not None:
-            yield from sampling.chunks(self, "like", 0, len(like), seed, lambda rows: sampling.asked(self, like, rows))
+            rows = like if sampling.asks_nothing(self) else sampling.given(self, like)
+            yield from sampling.chunks(self, "like", 0, len(rows), seed, partial(sampling.asked, self, rows))
         elif per_class is not None:
             for k, n in sampling.class_counts(self, per_class).items():
                 want = partial(sampling.of_class, k)
@@ -229,9 +235,13 @@ class System(BaseEstimator):
         start: int = 0,
         seed: int = 0,
     ) -> ImageSet:
-        """As `stream`, collected into a set with the training set's dtype, scaling and class names."""
+        """As `stream`, collected into a set with the training set's dtype, scaling and class names.
+
+        Images made from the rows of `like` lie where these lie on the ground.
+        """
         batches = list(self.stream(n, per_class=per_class, like=like, start=start, seed=seed))
-        return sampling.collected(self, batches, seed)
+        made = sampling.collected(self, batches, seed)
+        return made if like is None or sampling.asks_nothing(self) else sampling.placed(made, like)
 
     def augment(self, data: Any, *, seed: int = 0) -> Any:
         """Variants of given images: Batch -> Batch, ImageSet -> ImageSet (one variant a row, in order)."""

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import cache
 
 import numpy as np
@@ -340,6 +343,16 @@ def test_coarse_images_are_blurred_and_keep_their_brightness():
     )
     assert (np.diff(soft, axis=2) ** 2).mean() < 0.5 * (np.diff(sharp, axis=2) ** 2).mean()
     assert abs(soft.mean() - sharp.mean()) < 1
+
+
+def test_pixels_do_not_depend_on_the_processor():
+    """Sums in float32 do: OpenBLAS adds in another order for each kind of processor."""
+    code = "import ganaug, hashlib; print(hashlib.sha256(ganaug.load('pedestrians').image[:].tobytes()).hexdigest())"
+    found = {
+        subprocess.check_output([sys.executable, "-c", code], env=os.environ | {"OPENBLAS_CORETYPE": kind})
+        for kind in ("Nehalem", "Haswell")
+    }
+    assert len(found) == 1
 
 
 def test_load_draws_at_the_size_that_is_asked_for():

@@ -134,7 +134,7 @@ def developed(canvas: Canvas, how: Sighting) -> UInt8[ndarray, "b H W 3"]:
     for factor in (2, 3):
         rows = np.flatnonzero(how.coarse == factor)
         vertical, horizontal = (enlarging(side, factor) for side in canvas.size)
-        picture[rows] = vertical @ picture[rows] @ horizontal.T
+        picture[rows] = vertical @ picture[rows].astype(float) @ horizontal.T  # sums of float32 differ by processor
     for image, seed in zip(picture, how.grain, strict=True):
         image += 0.02 * np.random.default_rng(int(seed)).standard_normal(canvas.size, np.float32)
     picture = np.clip(picture * 255 + np.float32(0.5), 0, 255).astype(np.uint8)
@@ -147,4 +147,4 @@ def enlarging(side: int, factor: int) -> Float[ndarray, "side side"]:
     down = np.arange(side) // factor == np.arange(small)[:, None]
     at = np.clip((np.arange(side) + 0.5) / factor - 0.5, 0, small - 1)
     up = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(small)))
-    return (up @ (down / down.sum(1, keepdims=True))).astype(np.float32)
+    return up @ (down / down.sum(1, keepdims=True))

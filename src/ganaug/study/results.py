@@ -62,11 +62,7 @@ def collect(
         "placebos": placebos,
         "generators": [{k: v for k, v in m.items() if k not in ("trace", "grid")} for m in made],
         "audit": {"leaks": leak_facts(data)},
-        "grids": [
-            {"arm": m["arm"], "file": m["grid"], "caption": caption(m, shots_of(study, data))}
-            for m in (*made, *cells)
-            if m.get("grid") and m["repeat"] == 0
-        ],
+        "grids": grids((*made, *cells), shots_of(study, data)),
     }
 
 
@@ -84,6 +80,12 @@ def describe(arm: Arm) -> dict:
         "why": arm.why or "; ".join(plans),
         "makers": [name for name, _ in arm.recipes],
     }
+
+
+def grids(found: Sequence[Mapping[str, Any]], of: str) -> list[dict]:
+    """The pictures of the first repeat; sizes count images of `of`, or images altogether."""
+    drawn = [m for m in found if m.get("grid") and m["repeat"] == 0]
+    return [{"arm": m["arm"], "file": m["grid"], "caption": caption(m, of)} for m in drawn]
 
 
 def caption(made: Mapping[str, Any], of: str) -> str:
@@ -222,33 +224,13 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
     from ganaug import __version__
     from ganaug.study.study import machine
 
-    height, width, channels = data.image.shape
-    first = study.fold(data, study.sizes[-1], 0)
-    view = training_view(data, first.train)
     return {
         "version": __version__,
         "command": (study.command or " ".join(sys.argv)).replace(" --resume", ""),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "seconds": time.time() - started,
-        "data": {
-            "name": data.name,
-            "fingerprint": fingerprint,
-            "rows": len(data),
-            "train_rows": len(first.train) + len(first.pool),
-            "test_rows": len(first.test),
-            "classes": list(view.mask_classes if learns_masks(data) else view.classes),
-            "counts": view.counts(),
-            "counts_by_size": {str(n): training_view(data, study.fold(data, n, 0).train).counts() for n in study.sizes},
-            "channels": channels,
-            "height": height,
-            "width": width,
-        },
-        "labels_from": study.labels_from,
-        "task": study.task if isinstance(study.task, str) else type(study.task).__name__,
-        "learner": getattr(study.learner, "name", type(study.learner).__name__),
-        "score": getattr(study.learner, "score_name", "score"),
-        "class_score": getattr(study.learner, "class_score", "recall"),
-        "shots_of": shots_of(study, data),
+        "data": data_facts(study, data, fingerprint),
+        **task_facts(study, data),
         "regime": regime_of(data),
         "steps": saturation["chosen"],
         "strength": saturation["strength"],
@@ -262,6 +244,38 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
         "workers": study.workers,
         "machine": machine(),
         "versions": {name: found for name in LIBRARIES if (found := installed(name))},
+    }
+
+
+def data_facts(study: Study, data: ImageSet, fingerprint: str) -> dict:
+    """The set, and the folds of the first repeat."""
+    height, width, channels = data.image.shape
+    first = study.fold(data, study.sizes[-1], 0)
+    view = training_view(data, first.train)
+    return {
+        "name": data.name,
+        "fingerprint": fingerprint,
+        "rows": len(data),
+        "train_rows": len(first.train) + len(first.pool),
+        "test_rows": len(first.test),
+        "classes": list(view.mask_classes if learns_masks(data) else view.classes),
+        "counts": view.counts(),
+        "counts_by_size": {str(n): training_view(data, study.fold(data, n, 0).train).counts() for n in study.sizes},
+        "channels": channels,
+        "height": height,
+        "width": width,
+    }
+
+
+def task_facts(study: Study, data: ImageSet) -> dict:
+    """What was learnt, by what, and how it was scored."""
+    return {
+        "labels_from": study.labels_from,
+        "task": study.task if isinstance(study.task, str) else type(study.task).__name__,
+        "learner": getattr(study.learner, "name", type(study.learner).__name__),
+        "score": getattr(study.learner, "score_name", "score"),
+        "class_score": getattr(study.learner, "class_score", "recall"),
+        "shots_of": shots_of(study, data),
     }
 
 

@@ -143,6 +143,13 @@ def test_the_distance_is_called_fid_for_inception_features_only(study, results):
     assert re.search(r">FID", named) and "Fréchet" not in named
 
 
+def test_masks_that_a_segmenter_does_not_find_again_are_told_of(study, results, page):
+    assert "A segmenter of real images" not in page
+    results["generators"][0]["quality"] |= {"agreement": 0.56, "agreement_of_real": 0.81}
+    told = shown(write_report(study(results)).read_text(encoding="utf-8"))
+    assert re.search(r"A segmenter of real images finds the masks of .* mean IoU of 0\.56,\s+those .* 0\.81", told)
+
+
 def test_the_audit_names_failed_arms_and_alarms(page):
     body = shown(page)
     said = "rules+folder:/tmp/x y, 10 images per class, repeat 2: failed, no image <img src=x> could be read."

@@ -149,6 +149,8 @@ QUALITIES = (
     "density",
     "coverage",
     "diversity",
+    "agreement",
+    "agreement_of_real",
 )
 
 

@@ -106,6 +106,7 @@ def in_trained_units(system: System, data: ImageSet) -> ImageSet:
     """A set and its views with the training set's scaling, for a system that has learnt from such numbers.
 
     16 bit and float sets are scaled by their own range, so one value would mean another brightness than in training.
+    Values beyond the training set's range are clipped.
     """
     if not system.learns:
         return data

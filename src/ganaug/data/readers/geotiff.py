@@ -107,11 +107,11 @@ def read_classes(path: Path, size: Size | None, fit: Fit) -> ImageSet:
 
 
 def read_rows(rows: Sequence[Row], path: Path, folder: Path, size: Size | None, fit: Fit) -> ImageSet:
-    """Image files of a set at `path` that lie in `folder`: with place and valid pixels if the first is georeferenced.
+    """Image files of a set at `path` that lie in `folder`: with place and valid pixels if they are georeferenced.
 
     InputError as in `read`; as in class folders, each image may have a CRS of its own.
     """
-    if not georeferenced(Path(rows[0].file)):  # type: ignore[arg-type]
+    if not any(georeferenced(Path(row.file)) for row in rows[:LOOKED_AT]):  # type: ignore[arg-type]
         return as_set(rows, path, size, fit)
     rows, columns = known(rows, path)
     return as_rasters(rows, columns, headers(rows), folder, size, fit)

@@ -51,5 +51,5 @@ def tell_of_unread(folder: Path) -> None:
     found = Counter(suffix for name in names if (suffix := os.path.splitext(name)[1]) in UNREAD)
     if found:
         told = ", ".join(f"{n} {suffix}" for suffix, n in found.most_common())
-        said = f"{folder} holds pictures of kinds that are not read ({told}): convert them to PNG or JPEG."
+        said = f"{folder} holds pictures of kinds that are not read ({told}): convert them to PNG, JPEG or TIFF."
         warnings.warn(said, stacklevel=2)

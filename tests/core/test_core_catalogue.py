@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 import ganaug
@@ -32,6 +35,29 @@ def test_a_bad_preset_is_refused():
 def test_a_bad_parameter_is_refused():
     with pytest.raises(InputError, match=r"dcgan has no parameter 'depth': it has batch_size, latent"):
         ganaug.make("dcgan", depth=3)
+
+
+@pytest.mark.parametrize(
+    ("id", "params", "said"),
+    [
+        ("randaugment", {"magnitude": 9.5}, "randaugment: magnitude must be a whole number, found 9.5"),
+        ("randaugment", {"ops": -1}, "ops must be a whole number of 0 or more, found -1"),
+        ("dcgan", {"batch_size": 0}, "batch_size must be a whole number of 1 or more, found 0"),
+        ("dcgan", {"lr": math.nan}, "lr must be a number of 0 or more, found nan"),
+        ("basic_ops", {"rotate": "a"}, "rotate must be a number, found 'a'"),
+        ("basic_ops", {"flip_h": 1}, "flip_h must be true or false, found 1"),
+        ("basic_ops", {"noise": True}, "noise must be a number, found True"),
+        ("pix2pix", {"given": 3}, "given must be a word, found 3"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(id, params, said):
+    with pytest.raises(InputError, match=said):
+        ganaug.make(id, **params)
+
+
+def test_numbers_from_numpy_and_whole_ones_for_fractions_are_taken():
+    assert ganaug.make("dcgan", latent=np.int64(5), lr=1).get_params()["lr"] == 1
+    assert ganaug.make("singan", vary_from=-2).get_params()["vary_from"] == -2
 
 
 def test_what_is_no_system_is_not_made():

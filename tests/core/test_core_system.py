@@ -180,7 +180,7 @@ def test_networks_are_found_in_lists_and_dicts():
 
 
 def test_making_images_gives_every_part_its_mode_back():
-    system = Toy()
+    system = Toy().fit(grey_levels(), budget=0)
     system.net = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(1))
     system.net[1].eval()
     with working(system, 0):

@@ -150,6 +150,23 @@ def test_keypoints_follow_a_displacement() -> None:
     assert np.max(moves) > 1  # the displacement is no nothing
 
 
+@pytest.mark.parametrize("text", ["elastic(0.16, 2)", "elastic(0.08)", "elastic(0.02, 16)"])
+def test_keypoints_follow_the_strongest_displacements(text: str) -> None:
+    image, spot = np.zeros((128, 128), np.float32), np.array([[60.0, 50.0]])
+    image[46:55, 56:65] = 1
+    pipe = Pipeline(text, fill=0.0)
+    made = [pipe(image=image, keypoints=spot, index=index) for index in range(100)]
+    places = [np.rint(one["keypoints"][0]).astype(int) for one in made]
+    assert np.mean([one["image"][y, x] > 0.5 for one, (x, y) in zip(made, places, strict=True)]) >= 0.99
+
+
+def test_thousands_of_points_follow_a_displacement_as_one_does() -> None:
+    image, points = np.zeros((64, 64), np.uint8), np.random.default_rng(0).random((70_000, 2)) * 63
+    pipe = Pipeline("elastic(0.03)")
+    many = pipe(image=image, keypoints=points, index=1)["keypoints"]
+    assert np.array_equal(many[-5:], pipe(image=image, keypoints=points[-5:], index=1)["keypoints"])
+
+
 def test_boxes_are_exact_under_flips_scale_and_shifts() -> None:
     image, box = np.zeros((40, 60, 3), np.uint8), np.array([[10.0, 12, 30, 22]])
     assert Pipeline("flip_h(p=1)")(image=image, boxes=box, index=0)["boxes"].tolist() == [[30, 12, 50, 22]]
@@ -176,6 +193,13 @@ def test_crops_take_whole_pixels_from_everywhere() -> None:
     made = Pipeline("crop(3)")(image=np.repeat(image[None], 200, 0), index=np.arange(200))["image"]
     assert {tuple(m[0, :1]) for m in made} == {(0,), (1,), (4,), (5,)}
     assert all((m == m[0, 0] + np.array([[0, 1, 2], [4, 5, 6], [8, 9, 10]])).all() for m in made)
+
+
+def test_images_that_a_crop_does_not_act_on_keep_whole_pixels() -> None:
+    image = (np.random.default_rng(0).random((33, 30, 3)) * 255).astype(np.uint8)
+    made = Pipeline("crop(32, 29, p=0.5)")(image=np.repeat(image[None], 20, 0), index=np.arange(20))["image"]
+    parts = [image[top : top + 32, left : left + 29] for top in (0, 1) for left in (0, 1)]
+    assert all(any(np.array_equal(one, part) for part in parts) for one in made)
 
 
 def test_a_crop_larger_than_the_image_is_refused() -> None:

@@ -206,6 +206,8 @@ def test_nothing_in_nothing_out() -> None:
         ("noise(0.1), nois", "did you mean noise"),
         ("crop(3.5)", "crop: height must be a whole number from 1 to 16384, found 3.5"),
         ("randaugment(1.5)", "ops must be a whole number"),
+        ("elastic(0.1)", "elastic: amount must be at most 0.08 with 4 cells, found 0.1"),
+        (None, "must be a text such as .* found None"),
     ],
 )
 def test_a_pipeline_that_makes_no_sense_is_refused(text: str, said: str) -> None:
@@ -239,9 +241,50 @@ def test_bad_images_and_targets_are_refused() -> None:
         Pipeline("gain")(image=images(channels=25), index=np.arange(20))
     with pytest.raises(InputError, match="fill must be reflect, edge or a value"):
         Pipeline("rotate", fill="wrap")
+    for seed in (-1, 2**64, "1"):
+        with pytest.raises(InputError, match="seed and threads must be whole numbers"):
+            Pipeline("rotate", seed=seed)
+    for index in (-1, "a", None, 0.5):
+        with pytest.raises(InputError, match="index must be the images' numbers"):
+            pipe(image=image, index=index)
+    with pytest.raises(InputError, match=r"image has no pixels, found shape \[0, 5, 3\]"):
+        pipe(image=np.zeros((0, 5, 3), np.uint8), index=0)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"draws": [{"operation": "rotate"}]}', '{"draws": 3}', "[" * 100_000])
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ({"keypoints": np.ones((2, 3))}, r"keypoints must be \(x, y\), one row each, found shape \[2, 3\]"),
+        ({"boxes": np.ones((2, 5))}, r"boxes must be \(x0, y0, x1, y1\), one row each, found shape \[2, 5\]"),
+        ({"boxes": np.array([1.0, 1, 5, 5])}, r"one row each, found shape \[4\]"),
+        ({"mask": [[0]]}, r"mask must be a numpy array \[H, W\] for each image, found list"),
+        ({"mask": np.zeros((32, 32, 1), np.uint8)}, r"found shape \[32, 32, 1\]"),
+        ({"mask": np.full((32, 32), 2**40)}, "more than 32 bits hold"),
+    ],
+)
+def test_targets_of_another_shape_are_refused(targets: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Pipeline("rotate(10)")(image=images(1)[0], index=0, **targets)
+
+
+@pytest.mark.parametrize(("channels", "inverted"), [(1, True), (3, True), (13, False)])
+@pytest.mark.parametrize("text", ["randaugment(2, 30)", "trivialaugment"])
+def test_measured_bands_are_never_inverted(channels: int, inverted: bool, text: str) -> None:
+    """Dark reflectances: only an inversion makes most of them bright."""
+    dark = np.random.default_rng(0).uniform(0.06, 0.1, (400, 8, 8, channels)).astype(np.float32)
+    made = Pipeline(text)(image=dark, index=np.arange(400))["image"]
+    spread = made.std((1, 2, 3)) < 0.05  # stretched histograms are bright too
+    assert (made.mean((1, 2, 3))[spread] > 0.8).any() == inverted
+
+
+DAMAGED = [
+    '{"draws": [{"operation": "rotate"}]}',
+    '{"draws": [{"operation": "rotate", "acts": [true]}]}',
+    '{"draws": [{"operation": "rotate", "acts": [true], "degrees": [[1, 2]]}]}',
+]
+
+
+@pytest.mark.parametrize("text", ["", "[]", *DAMAGED, '{"draws": 3}', "[" * 100_000])
 def test_a_damaged_record_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="recorded draw"):
         Draw.from_json(text)

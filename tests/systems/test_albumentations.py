@@ -89,6 +89,15 @@ def test_object_plain_data_and_file_are_one_pipeline_that_a_run_folder_keeps(tmp
         assert torch.equal(other.image, first.image)
 
 
+@pytest.mark.parametrize(
+    "step", [A.PadIfNeeded(16, 16), A.SafeRotate(p=1), A.RGBShift(p=1), A.OneOf([A.FrequencyMasking(8, p=1)], p=1)]
+)
+def test_what_the_library_describes_with_arguments_of_a_base_class_is_taken(step):
+    batch = Batch(image=torch.rand(4, 3, 16, 16) * 2 - 1)
+    made = ganaug.make("albumentations", pipeline=step).fit(None).augment(batch)
+    assert isinstance(step, A.PadIfNeeded) == torch.equal(made.image, batch.image)
+
+
 def test_a_file_on_the_command_line_does_what_the_library_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     A.save(A.Compose([A.Rotate((-20, 20), p=1), A.GaussNoise(p=0.5)]), "pipeline.json")

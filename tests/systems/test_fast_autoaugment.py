@@ -233,6 +233,28 @@ def test_bad_parameters_are_refused(params):
         ganaug.make("fast_autoaugment", **params).fit(some_digits(), budget=0)
 
 
+def test_a_time_holds_the_training_of_the_children_and_then_trials(monkeypatch):
+    clock, child_of, trial = [0.0], FastAutoAugment.child_of, FastAutoAugment.trial
+
+    def slow(act, seconds):
+        def acted(self, *given):
+            clock[0] += seconds(self, *given)
+            return act(self, *given)
+
+        return acted
+
+    monkeypatch.setattr(fast_autoaugment, "perf_counter", lambda: clock[0])
+    new_child = slow(child_of, lambda self, k: 4.0 * (self.child is None or self.child[0] != k))
+    monkeypatch.setattr(FastAutoAugment, "child_of", new_child)
+    monkeypatch.setattr(FastAutoAugment, "trial", slow(trial, lambda *_: 0.5))
+    params = {"folds": 2, "passes": 1, "keep": 1, "task": means()}
+    system = ganaug.make("fast_autoaugment", **params).fit(some_digits(), budget=ganaug.Budget(seconds=16))
+    assert system.fitted_["steps"] == 16, "8 s of 16 are for two children"
+    assert system.words()
+    with pytest.raises(InputError, match="training 2 networks takes about 8 s here, and 8 s were given"):
+        ganaug.make("fast_autoaugment", **params).fit(some_digits(), budget=ganaug.Budget(seconds=8))
+
+
 def test_without_a_trial_there_is_no_policy():
     with pytest.raises(InputError, match="tried no policy"):
         judging(some_digits(), task=means()).augment(Batch(image=torch.zeros(2, 1, 8, 8)))

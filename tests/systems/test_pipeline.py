@@ -41,7 +41,10 @@ def test_flips_move_everything_alike(channels):
     assert torch.allclose(made.views["half"].image, given.views["half"].image.flip(2, 3), atol=1e-6)
 
 
-def test_rotated_masks_and_views_stay_in_step_with_their_image():
+@pytest.mark.parametrize(
+    "ops", ["rotate(90), shift(0.1), noise(0.01), shear(0.2)", "slide(8), noise(0.01), crop(pad=8)", "elastic(0.06)"]
+)
+def test_moved_masks_and_views_stay_in_step_with_their_image(ops):
     given = batch(1, 64, 64)
     disc = ((torch.arange(64) - 40.0) ** 2 + (torch.arange(64)[:, None] - 30.0) ** 2 < 15**2).expand(6, 64, 64)
     coarse = ((torch.arange(32) - 19.75) ** 2 + (torch.arange(32)[:, None] - 14.75) ** 2 < 7.5**2).expand(6, 32, 32)
@@ -50,12 +53,29 @@ def test_rotated_masks_and_views_stay_in_step_with_their_image():
         mask=disc.long(),
         views={"half": Batch(image=coarse[:, None].float() * 2 - 1)},
     )
-    made = ganaug.make("pipeline", ops="rotate(90), shift(0.1), noise(0.01), shear(0.2)").fit(None).augment(given)
+    made = ganaug.make("pipeline", ops=ops).fit(None).augment(given)
     known = made.mask != 255
     assert ((made.image[:, 0] > 0) == (made.mask == 1))[known].float().mean() > 0.97
     coarse_mask = made.mask[:, ::2, ::2]
     assert ((made.views["half"].image[:, 0] > 0) == (coarse_mask == 1))[coarse_mask != 255].float().mean() > 0.95
     assert not torch.equal(made.mask[0], made.mask[1])  # every row has its own draw
+
+
+def test_views_are_moved_and_never_recoloured():
+    given = batch()
+    made = ganaug.make("pipeline", ops=f"saturation(0.5), brightness(0.5), noise(0.2), cutout, {FLIPS}")
+    made = made.fit(None).augment(given.but(views={"grey": Batch(image=given.image[:, :1])}))
+    assert (made.image - given.image.flip(2, 3)).abs().mean() > 0.1
+    torch.testing.assert_close(made.views["grey"].image, given.image[:, :1].flip(2, 3))
+
+
+def test_a_turn_of_a_square_image_turns_a_view_of_another_shape():
+    image = torch.zeros(64, 1, 32, 32)
+    image[:, :, 4:12, 20:28] = 1
+    view = torch.zeros(64, 1, 16, 32)
+    view[:, :, 2:6, 20:28] = 1
+    made = ganaug.make("pipeline", ops="turn").fit(None).augment(Batch(image=image, views={"flat": Batch(image=view)}))
+    assert ((made.image[:, 0, ::2] > 0.5) == (made.views["flat"].image[:, 0] > 0.5)).float().mean() > 0.98
 
 
 def test_turns_that_add_up_to_nothing_give_the_image_back():

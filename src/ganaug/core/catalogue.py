@@ -10,9 +10,12 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
+import inspect
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,13 @@ GIVEN = {
     "moves": (),
     "makes": (),
 }
+KINDS: dict[str, tuple[type, str]] = {
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a word"),
+}
+MAY_BE_ZERO = ("blocks", "downs", "kernels", "magnitude", "ops", "pool")  # of the whole numbers; others start at 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ def entry(id: str) -> Entry:
 def make(id: str, *, preset: str | None = None, **params: Any) -> System:
     """An unfitted system by id, with a preset's parameters and then `params`.
 
-    Raises InputError for an unknown id, preset or parameter.
+    Raises InputError for an unknown id, preset or parameter, and for a value of another kind.
     """
     found = entry(id)
     if preset is not None and preset not in found.presets and preset != "small":
@@ -129,4 +139,17 @@ def make(id: str, *, preset: str | None = None, **params: Any) -> System:
     for name in values:
         if name not in legal:
             raise InputError(f"{id} has no parameter '{name}': it has {', '.join(legal) or 'none'}.")
+        refuse_value(id, name, values[name], inspect.signature(kind).parameters[name].annotation)
     return kind(**values)
+
+
+def refuse_value(id: str, name: str, value: Any, annotation: str) -> None:
+    """InputError for a value that isn't what a parameter annotated int, float, bool or str takes, or is negative."""
+    if annotation not in KINDS:
+        return
+    kind, said = KINDS[annotation]
+    least = int(kind is Integral and name not in MAY_BE_ZERO)
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, kind):
+        raise InputError(f"{id}: {name} must be {said}, found {value!r}.")
+    if isinstance(value, Real) and not name.endswith("_from") and not least <= value < math.inf:
+        raise InputError(f"{id}: {name} must be {said} of {least} or more, found {value!r}.")

@@ -99,15 +99,14 @@ def train(
 def begin(system: System, budget: Budget, seed: int) -> Progress:
     """Build and prepare; turn seconds into steps."""
     seconds = budget.seconds if budget.steps is None else None
-    if seconds and system.uneven:
-        raise InputError(f"{system.CARD.id} has steps of unequal length: give --steps instead of a time.")
     at = Progress(seed, total=system.default_steps() if budget.steps is None else int(budget.steps))
     system.total = at.total
     build(system, seed)
     with seeded(seed, "prepare"), modes_kept(system.modules()):  # a resumed run has the modes that `build` left
         system.prepare(system.train)
     if seconds and at.total:
-        at.total = system.total = steps_in(system, seconds, seed)
+        with seeded(seed, "time"):
+            at.total = system.total = system.steps_in(seconds) if system.uneven else steps_in(system, seconds, seed)
     return at
 
 

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def working(system: System, seed: int, *purpose: object) -> Iterator[torch.device]:
-    """Inside, a system makes images: on its device, seeded, without gradients, its networks in evaluation mode."""
+    """Inside, a system makes images: on its device, seeded, without gradients, its networks in evaluation mode.
+
+    Raises InputError before the first fit.
+    """
+    refuse_unfitted(system)
     modules = system.modules()
     with on_device() as chosen, seeded(seed, *purpose), torch.no_grad(), loop.modes_kept(modules):
         for module in modules:

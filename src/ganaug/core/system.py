@@ -58,6 +58,10 @@ class System(BaseEstimator):
     def prepare(self, train: TrainView) -> None:
         """Whole-fold work, once before the first step (a teacher, class Gaussians, clusters)."""
 
+    def steps_in(self, seconds: float) -> int:
+        """How many steps fit into a time, asked of a system of `uneven` steps only; others are timed by the loop."""
+        raise InputError(f"{self.CARD.id} has steps of unequal length: give --steps instead of a time.")
+
     def draw(self, data: ImageSet, rows: Tensor) -> Batch:
         """The rows with all partners that `step` or `vary` need."""
         return data.batch(rows)

@@ -4,7 +4,7 @@
 The 14 operations and torchvision's magnitudes (31 levels, signed enhancers). Deviations from the systems `randaugment`
 and `trivialaugment`, which follow torchvision to the pixel: shears are about the centre, shifts need not be whole
 pixels, and what is uncovered is filled as in the rest of the pipeline. Saturation is left out unless there are 3
-channels.
+channels, solarize unless there are 1 or 3: inverted, a measured band is nothing that a sensor could have seen.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def chosen(on: np.ndarray, choice: Column, level: Column, sign: Column, most: St
     acts = [
         Act(operation, on & (choice == k), drawn) for k, (operation, drawn) in enumerate(members(level, sign, most), 1)
     ]
-    return [act for act in acts if channels == 3 or act.operation.name != "saturation"]
+    without = {1: ("saturation",), 3: ()}.get(channels, ("saturation", "solarize"))
+    return [act for act in acts if act.operation.name not in without]
 
 
 @dataclass(frozen=True)

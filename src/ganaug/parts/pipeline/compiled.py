@@ -22,6 +22,7 @@ from ganaug.parts.pipeline.operation import Act, Colour, Curve, Each, Move, Warp
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT, "edge": cv2.BORDER_REPLICATE}
 WIDENED = 3 * 48 * 48  # from this size on OpenCV resamples 4 channels so much faster than 3 that a spare one pays
+MOST_POINTS = 30_000  # that OpenCV reads from a field at once
 TOPS = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
@@ -109,19 +110,29 @@ class Geometry:
         ahead = points @ self.forward[i, :2, :2].T + self.forward[i, :2, 2]
         if self.field is None or not ahead.size:
             return ahead
-        found = ahead
+        found, field = ahead, spread(self.field[i], self.size)
         for _ in range(12):  # the field is gentle, so this fixed point is reached quickly
-            found = ahead - displacement(self.field[i], found, self.size)
+            found = ahead - between(field, found)
         return found
+
+    def scaled(self, down: float, across: float) -> Geometry:
+        """The same moves of images that show the same in so many times as many rows and columns."""
+        factors = np.array([across, down])
+        to_other = np.diag([across, down, 1.0])
+        to_other[:2, 2] = (factors - 1) / 2  # pixels are counted from the first one's centre
+        forward = to_other @ self.forward @ np.linalg.inv(to_other)
+        old, size = ((round(h * down), round(w * across)) for h, w in (self.old, self.size))
+        field = None if self.field is None else self.field * factors
+        return Geometry(old, size, forward, inverse(forward), self.on, self.permutes and across == down, field)
 
 
 def geometry(run: Run, n: int, height: int, width: int) -> Geometry:
     """The moves of a run as one matrix an image."""
     total, size = np.tile(np.eye(3), (n, 1, 1)), (height, width)
     for act in run.moves:
-        moved = act.operation.matrix(act.drawn, *size) @ total
-        total = moved if act.on.all() else np.where(act.on[:, None, None], moved, total)
-        size = act.operation.size(*size)
+        old, size = size, act.operation.size(*size)
+        moved = act.operation.matrix(act.drawn, *old) @ total
+        total = moved if act.on.all() else np.where(act.on[:, None, None], moved, middle(old, size) @ total)
     forward = centred(size) @ total @ centred((2 - height, 2 - width))  # the latter from pixels to the centre
     permutes = run.warp is None and all(act.operation.permutes for act in run.moves)
     on = np.full(n, True) if run.warp or size != (height, width) else (total != np.eye(3)).any((1, 2))
@@ -132,6 +143,11 @@ def geometry(run: Run, n: int, height: int, width: int) -> Geometry:
 def shown(act: Act) -> Act:
     """The act with nothing drawn where it does not act."""
     return Act(act.operation, act.on, {k: v * act.on.reshape(-1, *[1] * (v.ndim - 1)) for k, v in act.drawn.items()})
+
+
+def middle(old: tuple[int, int], new: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
+    """From coordinates about an image's centre to those about the centre of its middle part, by whole pixels."""
+    return np.array([[1, 0, (new[1] - old[1]) % 2 / 2], [0, 1, (new[0] - old[0]) % 2 / 2], [0, 0, 1]])
 
 
 def centred(size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
@@ -163,20 +179,23 @@ def origins(
     back: Float[np.ndarray, "2 3"], moves: Float[np.ndarray, "k k 2"], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """x and y in the image of every pixel of the result."""
-    field = cv2.resize(moves, size[::-1], interpolation=cv2.INTER_CUBIC)
+    field = spread(moves, size)
     x, y = np.arange(size[1]) + field[..., 0], np.arange(size[0])[:, None] + field[..., 1]
     found = [row[0] * x + row[1] * y + row[2] for row in back]
     return found[0].astype(np.float32), found[1].astype(np.float32)
 
 
-def displacement(
-    moves: Float[np.ndarray, "k k 2"], points: Float[np.ndarray, "... 2"], size: tuple[int, int]
-) -> Float[np.ndarray, "... 2"]:
+def spread(moves: Float[np.ndarray, "k k 2"], size: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
+    """The moves at k x k places, at every pixel of the result."""
+    return cv2.resize(moves, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def between(field: Float[np.ndarray, "h w 2"], points: Float[np.ndarray, "... 2"]) -> Float[np.ndarray, "... 2"]:
     """The field at points of the result, between its pixels."""
-    field = cv2.resize(moves, size[::-1], interpolation=cv2.INTER_CUBIC)
-    x, y = points[..., 0].ravel().astype(np.float32), points[..., 1].ravel().astype(np.float32)
-    found = cv2.remap(field, x[None], y[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found[0].reshape(points.shape)
+    x, y = points.reshape(-1, 2).T.astype(np.float32)
+    rows = [slice(first, first + MOST_POINTS) for first in range(0, len(x), MOST_POINTS)]
+    found = [cv2.remap(field, x[r, None], y[r, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for r in rows]
+    return np.concatenate(found).reshape(points.shape)
 
 
 # --- colour -----------------------------------------------------------------------------------------------------
@@ -297,6 +316,12 @@ class Compiled:
     def geometries(self) -> list[Geometry]:
         """Where pixels come from, run by run."""
         return [stage for stage in self.stages if isinstance(stage, Geometry)]
+
+    def moves(self, height: int, width: int) -> Compiled:
+        """The moves alone, of images of another resolution that show the same."""
+        old = self.geometries[0].old
+        scaled = [geometry.scaled(height / old[0], width / old[1]) for geometry in self.geometries]
+        return Compiled(scaled, true_positions(np.array([each.on for each in scaled]).T), scaled[-1].size)
 
     def image(self, image: np.ndarray, i: int, into: np.ndarray, fill: str | float) -> None:
         """Image i [H, W] or [H, W, C], augmented, into an array of the new size."""

@@ -43,9 +43,10 @@ class Noise(Each):
     def change(self, image: np.ndarray, top: float, *, start: float) -> None:
         start = int(start)
         if image.dtype != np.uint8:
-            add(image, self.std * top * bank(image.size + STARTS)[start : start + image.size].reshape(image.shape), top)
+            noise = bank(room(image.size))[start : start + image.size].reshape(image.shape)
+            add(image, self.std * top * noise, top)
             return
-        up, down = grey_bank(self.std, image.size + STARTS)  # two saturating passes over bytes beat one over 16 bits
+        up, down = grey_bank(self.std, room(image.size))  # two saturating passes over bytes beat one over 16 bits
         cv2.add(image, up[start : start + image.size].reshape(image.shape), image)
         cv2.subtract(image, down[start : start + image.size].reshape(image.shape), image)
 
@@ -54,6 +55,11 @@ def add(image: np.ndarray, amount: np.ndarray, top: float) -> None:
     """Add in place, within 0..top."""
     changed = np.clip(image + amount, 0, top)
     image[...] = np.rint(changed) if image.dtype == np.uint16 else changed
+
+
+def room(size: int) -> int:
+    """A bank's length for images of so many values: a power of two, so that images of mixed sizes share a bank."""
+    return 1 << (size + STARTS - 1).bit_length()
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ from ganaug.data.errors import InputError
 from ganaug.parts.pipeline.operation import Drawn, Move, Uniforms, Warp, around
 
 Matrices = Float[np.ndarray, "n 3 3"]
+GENTLE = 0.32  # amount times cells of an elastic field up to which points have one place each
 
 
 def matrices(
@@ -233,6 +234,7 @@ class ZoomCrop(Move):
 class Elastic(Warp):
     """Displace smoothly: random moves of up to `amount` of the shorter side at `cells` x `cells` places.
 
+    `amount` times `cells` is at most 0.32: stronger fields fold over themselves, and no point has one place any more.
     The moves are spread over the image by cubic interpolation (after Simard, Steinkraus, Platt, "Best Practices for
     Convolutional Neural Networks", ICDAR 2003, with a coarse grid in place of a blur).
     """
@@ -240,7 +242,16 @@ class Elastic(Warp):
     amount: float = 0.04
     cells: int = 4
     name: ClassVar = "elastic"
-    LIMITS: ClassVar = {"amount": (0, 0.2), "cells": (2, 16)}
+    LIMITS: ClassVar = {"amount": (0, 0.16), "cells": (2, 16)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = GENTLE / self.cells
+        if self.amount > most:
+            raise InputError(
+                f"elastic: amount must be at most {most:g} with {self.cells} cells, found {self.amount}: the image would "
+                "fold over itself."
+            )
 
     @property
     def columns(self) -> int:

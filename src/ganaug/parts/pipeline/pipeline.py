@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from numbers import Integral
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ganaug.data.batch import UNKNOWN
 from ganaug.data.errors import InputError
@@ -63,10 +64,13 @@ class Draw:
             ops = named([row.pop("operation") for row in rows])
             on = tuple(np.array(row.pop("acts"), bool) for row in rows)
             drawn = tuple({name: np.array(value, float) for name, value in row.items()} for row in rows)
+            wanted = [op.drawn(np.zeros((1, op.columns))) for op in ops]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise InputError("the recorded draw can't be read: give the text that Draw.to_json wrote.") from None
         if any(len(value) != len(on[0]) for row in drawn for value in row.values()) or len({len(o) for o in on}) != 1:
             raise InputError("the recorded draw is damaged: its operations were drawn for different numbers of images.")
+        if [shapes(row) for row in drawn] != [shapes(row) for row in wanted]:
+            raise InputError("the recorded draw is damaged: its parameters are not those of its operations.")
         return cls(ops, on, drawn)
 
 
@@ -98,8 +102,8 @@ class Pipeline:
     ):
         if fill not in BORDERS and not (isinstance(fill, (int, float)) and 0 <= fill <= 1):
             raise InputError(f"fill must be {', '.join(BORDERS)} or a value from 0 to 1, found {fill!r}.")
-        if seed < 0 or threads < 1:
-            raise InputError(f"seed must be 0 or more and threads 1 or more, found {seed} and {threads}.")
+        if not (isinstance(seed, Integral) and 0 <= seed < 2**63 and isinstance(threads, Integral) and threads >= 1):
+            raise InputError(f"seed and threads must be whole numbers from 0 and 1 on, found {seed!r} and {threads!r}.")
         self.operations = named(operations)
         self.seed, self.threads = int(seed), int(threads)
         self.fill = fill if isinstance(fill, str) else float(fill)
@@ -115,7 +119,7 @@ class Pipeline:
 
     def draw(self, index: int | Sequence[int] | np.ndarray, epoch: int = 0) -> Draw:
         """The parameters of images by their numbers, one row each."""
-        rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
+        rows = numbers(index)
         u = uniforms(self.seed, epoch, rows, sum(1 + op.columns for op in self.operations))
         on, drawn, first = [], [], 0
         for op in self.operations:
@@ -141,7 +145,7 @@ class Pipeline:
         is 255, a box that has left the image NaN. Anything else is handed through.
         """
         if np.ndim(index) == 0:
-            return self.single(image, int(index), epoch, targets)
+            return self.single(image, int(numbers(index)[0]), epoch, targets)
         return self.apply(self.draw(index, epoch), image=image, **targets)
 
     def single(self, image: np.ndarray, index: int, epoch: int, targets: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,8 +243,11 @@ class Pipeline:
 def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
     """A map of whole numbers after the move, nearest; UNKNOWN where nothing is known.
 
-    Raises InputError for another size than the image's, and for a dtype that can't hold UNKNOWN.
+    Raises InputError for another size than the image's, and for a dtype or values that can't be moved or hold UNKNOWN.
     """
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2:
+        found = f"shape {list(mask.shape)}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise InputError(f"mask must be a numpy array [H, W] for each image, found {found}.")
     if mask.shape != geometry.old:
         raise InputError(
             f"mask is {mask.shape[1]}x{mask.shape[0]} pixels and its image {geometry.old[1]}x{geometry.old[0]}: "
@@ -252,6 +259,8 @@ def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
             "use mask.astype('uint8')."
         )
     worked = mask if mask.dtype in (np.uint8, np.uint16, np.int16) else mask.astype(np.int32)
+    if mask.dtype.itemsize > 4 and (worked != mask).any():
+        raise InputError(f"mask holds {mask.min()} to {mask.max()}, more than 32 bits hold: renumber its values.")
     out = np.empty(geometry.size, worked.dtype)
     geometry.moved(worked, i, out, float(UNKNOWN), nearest=True)
     return out.astype(mask.dtype, copy=False)
@@ -281,9 +290,13 @@ def moved_boxes(geometry: Geometry, boxes: Float[np.ndarray, "k 4"], i: int) -> 
 
 
 def as_rows(given: Any, columns: int) -> Float[np.ndarray, "k columns"]:
-    """Points or boxes as an array; an empty list is one of no rows."""
+    """Points or boxes as an array, an empty list as one of no rows; InputError for another number of columns."""
     array = np.asarray(given, float)
-    return array if array.size else array.reshape(-1, columns)
+    array = array if array.size else array.reshape(-1, columns)
+    if array.ndim != 2 or array.shape[1] != columns:
+        kind = {2: "keypoints must be (x, y)", 4: "boxes must be (x0, y0, x1, y1)"}[columns]
+        raise InputError(f"{kind}, one row each, found shape {list(array.shape)}: pass the rest under another name.")
+    return array
 
 
 def refuse_outside(boxes: Float[np.ndarray, "k 4"], height: int, width: int) -> None:
@@ -300,11 +313,21 @@ def refuse_outside(boxes: Float[np.ndarray, "k 4"], height: int, width: int) -> 
 # --- small things -----------------------------------------------------------------------------------------------
 
 
+def numbers(index: Any) -> Int[np.ndarray, " n"]:
+    """The numbers of images in their set; InputError for anything but whole numbers from 0 on."""
+    rows = np.atleast_1d(np.asarray(index))
+    if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0):
+        raise InputError(f"index must be the images' numbers in their set, from 0 on, found {index!r}.")
+    return rows.astype(np.int64)
+
+
 def check_image(image: Any) -> None:
     """InputError for an image that is no array [H, W] or [H, W, C] of uint8, uint16, or float32 from 0 to 1."""
     if not isinstance(image, np.ndarray) or image.ndim not in (2, 3):
         found = f"shape {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"image must be a numpy array [H, W] or [H, W, C] for one number, found {found}.")
+    if not image.size:
+        raise InputError(f"image has no pixels, found shape {list(image.shape)}.")
     check_values(image)
 
 
@@ -327,6 +350,11 @@ def check_values(image: np.ndarray) -> None:
             f"a float image must hold values from 0 to 1, found {image.min():g} to {image.max():g}: divide it by its "
             "largest possible value first."
         )
+
+
+def shapes(drawn: Drawn) -> dict[str, tuple[int, ...]]:
+    """The shape of one image's parameters, by name."""
+    return {name: value.shape[1:] for name, value in drawn.items()}
 
 
 def picked(part: Any, i: int) -> Any:

@@ -28,6 +28,8 @@ def operations(given: str | Sequence[str | Operation]) -> tuple[Operation, ...]:
     Raises InputError for an empty pipeline, an unknown name (naming the nearest), an unknown or repeated argument, and
     a value outside its limits.
     """
+    if not isinstance(given, Sequence):
+        raise InputError(f"a pipeline must be a text such as 'flip_h, rotate(15)', or a list of them, found {given!r}.")
     parts = [given] if isinstance(given, str) else list(given)
     found = [op for part in parts for op in ([part] if isinstance(part, Operation) else parsed(part))]
     if not found:

@@ -162,10 +162,10 @@ class GatysTexture(System):
         `label` is the number of the exemplars' class, -1 for any. Raises InputError for a class without exemplars and
         for a size that is too small for the features.
         """
-        if label >= 0 and not bool((self.kept_label == label).any()):
-            known = ", ".join(str(k) for k in self.kept_label.unique().tolist())
-            raise InputError(f"label: there are exemplars of the classes {known}, found {label}: choose one of them.")
         with sampling.working(self, seed, "random"):
+            if label >= 0 and not bool((self.kept_label == label).any()):
+                known = ", ".join(str(k) for k in self.kept_label.unique().tolist())
+                raise InputError(f"label: there are exemplars of the classes {known}, found {label}: choose one.")
             rows = self.drawn(torch.full((n,), label))
             return self.synthesised(self.kept[rows], size or self.spec.size).cpu()
 

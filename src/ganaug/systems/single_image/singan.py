@@ -149,11 +149,19 @@ class SinGAN(System):
 
     @property
     def sizes(self) -> list[Size]:
-        """The pyramid of the training image, coarsest first; InputError for `min_side` below 11 or an odd `factor`."""
+        """The pyramid of the training image, coarsest first.
+
+        Raises InputError for `min_side` below 11, an odd `factor`, and an image smaller than the coarsest scale.
+        """
         if self.min_side < FIELD or not 0 < self.factor < 1:
             raise InputError(
                 f"singan needs min_side of {FIELD} or more, what its critic sees, and factor between 0 and 1, found "
                 f"min_side={self.min_side} and factor={self.factor}: use 16 and 0.75."
+            )
+        if min(self.spec.size) < self.min_side:
+            raise InputError(
+                f"singan's coarsest scale has {self.min_side} pixels, and the image {min(self.spec.size)} on its "
+                "shorter side: take a larger image, or a smaller min_side."
             )
         return pyramid(self.spec.size, self.min_side, self.factor)
 
@@ -292,18 +300,27 @@ class SinGAN(System):
 
         Raises InputError where there is no such scale, and for another number of channels.
         """
-        scales = len(self.gens)
-        first = start if start >= 0 else max(start + scales, 1)
-        if not 1 <= first < scales:
-            raise InputError(
-                f"images can be put in from scale 1 to the last, found start={start} and {scales} scales: choose "
-                "another start, or fit with a smaller min_side."
-            )
-        if images.shape[1] != self.spec.channels:
-            raise InputError(f"singan learned {self.spec.channels} channels, the images have {images.shape[1]}.")
+        first = self.scale_of(start, 1)
+        self.refuse_channels(images)
         sizes = self.sizes_of(images.shape[-2:])
         x = resized(images, sizes[first - 1])
         return self.through(x, self.noises(len(x), sizes)[first:], sizes, first).clamp(-1, 1)
+
+    def scale_of(self, start: int, least: int) -> int:
+        """A scale by its number, from -1, the finest, backwards too; InputError where there is none from `least` on."""
+        scales = len(self.gens)
+        first = start if start >= 0 else max(start + scales, least)
+        if not least <= first < scales:
+            raise InputError(
+                f"start must be from scale {least} to the last, found start={start} and {scales} scales: choose "
+                "another start, or fit with a smaller min_side."
+            )
+        return first
+
+    def refuse_channels(self, images: Images) -> None:
+        """InputError for another number of channels than the training image's."""
+        if images.shape[1] != self.spec.channels:
+            raise InputError(f"singan learned {self.spec.channels} channels, the images have {images.shape[1]}.")
 
     # --- what it yields -------------------------------------------------------------------------------------------
 
@@ -372,6 +389,7 @@ class SinGAN(System):
         last = len(self.gens) - 1
         with sampling.working(self, seed, "super_resolve") as chosen:
             x = (self.image if images is None else images).to(chosen)
+            self.refuse_channels(x)
             height, width = x.shape[-2:]
             for grown in (times ** (i / passes) for i in range(1, passes + 1)):
                 size = (round(height * grown), round(width * grown))
@@ -388,7 +406,8 @@ class SinGAN(System):
         """
         with sampling.working(self, seed, "animate"):
             walks = [walk(z, self.star(k), alpha, beta) for k, z in enumerate(self.noises(frames, self.sizes))]
-            noises = [self.star(k) if k < start else each for k, each in enumerate(walks)]
+            first = self.scale_of(start, 0)
+            noises = [self.star(k) if k < first else each for k, each in enumerate(walks)]
             return self.through(self.blank(frames), noises, self.sizes).clamp(-1, 1).cpu()
 
 

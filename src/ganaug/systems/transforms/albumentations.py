@@ -19,6 +19,7 @@ Cost: the library's own time and about 50 microseconds an image of 32 px.
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from collections.abc import Iterator, Mapping
@@ -151,13 +152,30 @@ def composed(plain: Mapping[str, Any]) -> Any:
     with foreign.told("albumentations", "the pipeline can't be made"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is an error below (strict) or does not matter
         foreign.refuse("albumentations", class_names(plain["transform"]), exported, REFUSED)
-        top = library.from_dict(plain)
+        top = library.from_dict({**plain, "transform": without_inherited(plain["transform"], library)})
         steps, p = (top.transforms, top.p) if isinstance(top, library.Compose) else ([top], 1.0)
         points = library.KeypointParams(format="xy", remove_invisible=False)
         made = library.Compose(steps, keypoint_params=points, p=p, strict=True, mask_interpolation=NEAREST)
     if not made.transforms:
         raise InputError("albumentations: the pipeline is empty: give it a transform.")
     return made
+
+
+def without_inherited(node: Mapping[str, Any], library: Any) -> dict[str, Any]:
+    """A described transform without the arguments that it names only since its base class takes them.
+
+    The library writes such arguments and then refuses them (PadIfNeeded, SafeRotate, RGBShift).
+    """
+    own, *inherited = (arguments(kind) for kind in getattr(library, next(class_names(node))).__mro__)
+    kept = {name: value for name, value in node.items() if name in own or name not in set().union(*inherited)}
+    if "transforms" in node:
+        kept["transforms"] = [without_inherited(inner, library) for inner in node["transforms"]]
+    return kept
+
+
+def arguments(kind: type) -> set[str]:
+    """What the initialiser of a class takes by name."""
+    return set(inspect.signature(kind.__init__).parameters)
 
 
 def class_names(node: Mapping[str, Any]) -> Iterator[str]:

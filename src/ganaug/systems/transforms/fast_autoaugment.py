@@ -23,6 +23,7 @@ Cost: see the card. All networks are the task's own, trained as the study trains
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ from ganaug.parts.search import suggest
 BINS = 101  # levels of an operation, in percent of its strongest magnitude
 SUB_POLICIES, OPERATIONS = 5, 2  # of a policy that is tried
 HELD_OUT = 1 / 3
+TIMED = 3  # trials that are timed where a budget is a time
 
 
 class RealRows:
@@ -78,7 +80,8 @@ class FastAutoAugment(System):
     ----------
     task : the learner whose networks are the children; None: classification with the small network.
     folds : splits of the training rows, each with a child of its own (paper: 5).
-    trials : policies tried in each fold, where no budget is given (paper: 200); a budget is the trials of all folds.
+    trials : policies tried in each fold, where no budget is given (paper: 200); a budget of steps is the trials of all
+        folds, one of time holds the children's training too.
     keep : policies of each fold that are merged (paper: 10).
     passes : times that every held-out image is changed and looked at for a reward (paper: 5).
     held : held-out images of a fold that rewards are measured on, at most.
@@ -140,17 +143,18 @@ class FastAutoAugment(System):
         self.reduce = reduce
 
     def build(self, spec: Spec) -> None:
-        for name in ("folds", "trials", "keep", "passes", "held", "child_steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, found {getattr(self, name)}.")
         if self.reduce not in ("mean", "max"):
             raise InputError(f"reduce must be mean or max, found '{self.reduce}'.")
         self.ops = [name for name in meaningful(spec.channels) if name != "Identity"]
         self.kinds = [len(self.ops), 0, 0] * OPERATIONS * SUB_POLICIES  # operation, probability, level of each place
-        self.tried = torch.zeros(self.total, len(self.kinds), dtype=torch.float64)
-        self.rewards = torch.zeros(self.total, dtype=torch.float64)
+        self.make_room()
         self.child = None
         self.policy_ = []
+
+    def make_room(self) -> None:
+        """For the points and rewards of all trials."""
+        self.tried = torch.zeros(self.total, len(self.kinds), dtype=torch.float64)
+        self.rewards = torch.zeros(self.total, dtype=torch.float64)
 
     def prepare(self, train: TrainView) -> None:
         """A seed for each fold, kept so that a resumed search trains the same child again."""
@@ -158,6 +162,26 @@ class FastAutoAugment(System):
 
     def default_steps(self) -> int:
         return self.folds * self.trials
+
+    def steps_in(self, seconds: float) -> int:
+        """The trials that the time leaves beside the children's training, from one child and some trials of it.
+
+        Raises InputError where it does not even hold that.
+        """
+        started = perf_counter()
+        self.child_of(0)
+        trained = perf_counter()
+        for _ in range(TIMED):
+            self.trial(0, self.tried[:0], self.rewards[:0])
+        each, children = (perf_counter() - trained) / TIMED, self.folds * (trained - started)
+        self.total = int((seconds - children) / each)
+        if self.total < self.folds:
+            raise InputError(
+                f"fast_autoaugment: training {self.folds} networks takes about {children:.0f} s here, and "
+                f"{seconds:.0f} s were given: give more time, or fewer folds or child_steps."
+            )
+        self.make_room()
+        return self.total
 
     @property
     def learner(self) -> Learner:
@@ -170,11 +194,15 @@ class FastAutoAugment(System):
         """One trial; the first of a fold trains the fold's child."""
         k = t * self.folds // self.total
         own = slice(self.first_of(k), t)
-        point = suggest(self.kinds, self.tried[own].cpu().numpy(), self.rewards[own].cpu().numpy(), self.numpy_rng())
-        reward = self.density(k, lambda held: apply_policy(held, self.policy_of(point), BINS))
-        self.tried[t], self.rewards[t] = torch.from_numpy(point), reward
+        self.tried[t], self.rewards[t] = self.trial(k, self.tried[own], self.rewards[own])
         self.policy_ = self.merged(t + 1)
         return {"reward": self.rewards[t]}
+
+    def trial(self, k: int, tried: Tensor, rewards: Tensor) -> tuple[Float[Tensor, " d"], float]:
+        """A policy that the trials so far suggest, and what the child of fold k says of it."""
+        point = suggest(self.kinds, tried.cpu().numpy(), rewards.cpu().numpy(), self.numpy_rng())
+        reward = self.density(k, lambda held: apply_policy(held, self.policy_of(point), BINS))
+        return torch.from_numpy(point), reward
 
     def first_of(self, k: int) -> int:
         """The first trial of a fold."""

@@ -25,6 +25,7 @@ from ganaug.core.system import System
 from ganaug.data.batch import UNKNOWN, Batch
 from ganaug.data.errors import InputError
 from ganaug.data.spec import Spec
+from ganaug.parts.ops.geometry import size
 from ganaug.parts.pipeline.compiled import Compiled, Geometry, compiled
 from ganaug.parts.pipeline.pipeline import Draw, Pipeline, moved_boxes, moved_keypoints, moved_mask
 
@@ -73,20 +74,20 @@ class FusedPipeline(System):
 
     def vary(self, batch: Batch) -> Batch:
         pipe = Pipeline(self.ops, seed=int(torch.randint(2**31, ())), fill=self.fill)
-        return self.moved(batch, pipe, pipe.draw(np.arange(len(batch))))
+        plan = self.plan(pipe, pipe.draw(np.arange(len(batch))), *batch.image.shape[1:])
+        return self.changed(batch, pipe, plan)
 
-    def moved(self, batch: Batch, pipe: Pipeline, draw: Draw) -> Batch:
-        """The batch and its views after the same draw."""
-        image = batch.image.cpu()
-        plan = self.plan(pipe, draw, *image.shape[1:])
-        new = {"image": painted(pipe, plan, image).to(batch.image.device)}
+    def changed(self, batch: Batch, pipe: Pipeline, plan: Compiled) -> Batch:
+        """The batch after the plan, and what belongs to it, views too, after the plan's moves."""
+        new = {} if batch.image is None else {"image": painted(pipe, plan, batch.image.cpu()).to(batch.image.device)}
         for name, move in MOVES.items():
             held = getattr(batch, name)
             if held is not None:
                 rows = held.cpu().numpy()
                 made = np.stack([self.through(plan, move, rows[i], i) for i in range(len(rows))])
                 new[name] = torch.from_numpy(made).to(held)
-        return batch.but(**new, views={name: self.moved(view, pipe, draw) for name, view in batch.views.items()})
+        views = {name: self.changed(view, pipe, plan.moves(*size(view))) for name, view in batch.views.items()}
+        return batch.but(**new, views=views)
 
     def plan(self, pipe: Pipeline, draw: Draw, channels: int, height: int, width: int) -> Compiled:
         """The draw, fused; InputError where the result would have another size, since rows of a batch share one."""

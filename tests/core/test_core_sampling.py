@@ -86,3 +86,43 @@ def test_images_of_a_view_alone_are_taken_as_that_view_and_made_where_they_lie()
     assert [place_of(text).transform[2] for text in made.origin] == [5e5, 5e5 + 80]
     assert place_of(made.origin[0]).nodata is None, "it is a value of other numbers"
     assert '"system": "toy"' in made.origin[0]
+
+
+class Labels(Toy):
+    """Each image is as bright as its label's number."""
+
+    def generate(self, want):
+        return want.but(image=(want.label / 2 - 1)[:, None, None, None].expand(-1, 1, 8, 8))
+
+
+def test_classes_of_another_set_are_known_by_their_names():
+    images = np.random.default_rng(0).integers(0, 255, (6, 8, 8, 1), np.uint8)
+    system = Labels().fit(ImageSet.of(images, [0, 1, 2, 0, 1, 2], ("bird", "cat", "dog")), budget=0)
+    like = ImageSet.of(images, [0, 1, 0, 1, 1, 1], ("cat", "dog"))
+    made = system.sample(like=like)
+    assert made.classes == ("bird", "cat", "dog") and made.label.tolist() == [1, 2, 1, 2, 2, 2]
+    assert made.images()[:, 0, 0, 0].round(decimals=1).tolist() == [-0.5, 0, -0.5, 0, 0, 0]
+    with pytest.raises(ganaug.InputError, match="the given set has class 'eel'"):
+        system.sample(like=ImageSet.of(images, [0] * 6, ("eel",)))
+
+
+def test_variants_keep_the_classes_of_the_given_set_where_the_look_is_another():
+    """As a translator of grey images into colours that was fitted without labels."""
+
+    class Painter(Mirror):
+        CARD = Card(id="toy", title="Toy", can=("augment",), shows="nothing.")
+
+        @property
+        def out_spec(self):
+            return self.spec.but(channels=3, bands=("r", "g", "b"))
+
+        def vary(self, batch):
+            return batch.but(image=batch.image.expand(-1, 3, -1, -1))
+
+    system = Painter().fit(grey_levels(8).but(label=None, classes=()), budget=1)
+    mask = np.zeros((24, 8, 8), np.uint8)
+    made = system.augment(grey_levels(8).but(mask=mask, mask_classes=("x", "y")))
+    assert made.classes == grey_levels().classes and made.mask_classes == ("x", "y")
+    assert made.bands == ("r", "g", "b") and made.image.shape[2] == 3
+    with pytest.raises(ganaug.InputError, match="has learnt images of 1 channel, the given ones have 3: convert"):
+        system.augment(ImageSet.of(np.zeros((2, 8, 8, 3), np.uint8)))

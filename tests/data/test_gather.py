@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pickle
+import queue
+import threading
 
 import numpy as np
 import pytest
@@ -138,3 +140,20 @@ def test_threads_keep_the_order_and_pass_the_first_error():
     with pytest.raises(ZeroDivisionError):
         list(threads.in_threads(lambda n: 1 // (500 - n), range(1000), ""))
     assert list(threads.in_threads(str, [], "")) == []
+
+
+def test_leaving_early_waits_for_no_thread():
+    """The garbage collector may end what was left, inside a lock that the threads need."""
+    left, seen = threading.Event(), queue.Queue()
+    first = threads.TOGETHER
+
+    def work(n):
+        if n == first:
+            seen.put(left.wait(10))
+        return n
+
+    found = threads.in_threads(work, range(2 * first), "")
+    next(found)
+    found.close()
+    left.set()
+    assert seen.get(timeout=20), "work that was under way ended after the rest had been left"

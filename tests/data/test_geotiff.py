@@ -225,6 +225,25 @@ def test_masks_are_unknown_where_there_is_no_data(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(("dtype", "nodata"), [("int16", -9999), ("uint16", 65535), ("uint8", 0)])
+def test_what_a_mask_states_as_no_data_is_unknown_unless_it_is_0(tmp_path, dtype, nodata):
+    raster(tmp_path / "images" / "a.tif", scene())
+    held = np.random.default_rng(0).integers(0, 3, (48, 64)).astype(dtype)
+    held[:5] = nodata
+    raster(tmp_path / "masks" / "a.tif", held[None], names=("class",), nodata=nodata)
+    found = load(tmp_path).mask[0]
+    assert (found[:5] == (255 if nodata else 0)).all() and np.array_equal(found[5:], held[5:])
+
+
+def test_scenes_too_large_to_be_read_whole_are_cut_however_few_bytes_they_have(tmp_path, monkeypatch):
+    file = raster(tmp_path / "a.tif", scene(bands=1), names=("x",))
+    whole = load(file)
+    monkeypatch.setattr(rasters_module, "MOST_PIXELS", 2000)  # the scene has 3072
+    cut = tiled(load(file), 16)
+    expected = tiled(whole, 16)
+    assert len(cut) == len(expected) > 1 and np.array_equal(cut.image[np.arange(9)], expected.image[np.arange(9)])
+
+
 def test_the_offset_of_the_metadata_is_told(tmp_path):
     data = load(raster(tmp_path / "a.tif", scene(), tags={"BOA_ADD_OFFSET": "-1000"}))
     assert json.loads(data.origin[0])["add_offset"] == [-1000.0] * 4

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from image_files import Held, picture, save
 
 from ganaug.data import gather
+from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
@@ -75,3 +78,35 @@ def test_names_that_are_no_utf8_have_a_fingerprint(tmp_path, monkeypatch, memory
         assert data.classes == (name,)
         prints.append(data.fingerprint())
     assert prints[0] != prints[1]
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (np.full((2, 4, 4), 300, np.uint16), "from 0 to 255 .* found uint16 from 300 to 300"),
+        (np.full((2, 4, 4), -1), "from 0 to 255"),
+        (np.zeros((2, 4, 4)), "found float64"),
+        (np.zeros((2, 4, 5), np.uint8), r"must be \[N, 4, 4\] as the images are, found \[2, 4, 5\]"),
+    ],
+)
+def test_masks_that_no_file_could_hold(mask, words):
+    with pytest.raises(InputError, match=words):
+        ImageSet.of(np.zeros((2, 4, 4, 1), np.uint8), mask=mask)
+
+
+def test_batches_are_stored_before_the_next_is_made():
+    """So a large set is never in memory as floats."""
+    spec, alive = ImageSet.of(np.zeros((2, 4, 4, 3), np.uint8)).spec, []
+
+    def made():
+        for k in range(3):
+            batch = Batch(image=torch.full((2, 3, 4, 4), k / 2 - 1))
+            alive.append(weakref.ref(batch))
+            yield batch
+            del batch
+            assert k == 0 or alive[k - 1]() is None
+
+    data = ImageSet.from_batches(made(), spec)
+    assert data.image[np.arange(6)][:, 0, 0, 0].tolist() == [0, 0, 64, 64, 128, 128]
+    with pytest.raises(InputError, match="no images were asked for"):
+        ImageSet.from_batches([], spec)

@@ -149,6 +149,31 @@ def test_npz_with_other_names(tmp_path, names):
     assert data.label.tolist() == [0, 2, 1] and data.fold is None
 
 
+@pytest.mark.parametrize(("name", "last"), [("masks", ()), ("mask", (1,))])
+def test_npz_with_masks(tmp_path, name, last):
+    held = np.random.default_rng(0).choice([0, 255], (3, 5, 6)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 5, 6), np.uint8), **{name: held.reshape(3, 5, 6, *last)})
+    data = load(tmp_path / "a.npz")
+    assert data.mask_classes == ("background", "foreground")
+    assert np.array_equal(data.mask, held // 255)
+
+
+def test_npz_with_masks_a_fold(tmp_path):
+    arrays = {f"{part}_images": np.zeros((4, 5, 6), np.uint8) for part in ("train", "test")}
+    arrays |= {f"{part}_masks": np.arange(120).reshape(4, 5, 6) % (2 + k) for k, part in enumerate(("train", "test"))}
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = load(tmp_path / "a.npz")
+    assert data.mask_classes == ("0", "1", "2")
+    assert np.array_equal(data.mask[4:], arrays["test_masks"]) and data.fold.tolist() == [0] * 4 + [2] * 4
+
+
+@pytest.mark.parametrize("held", [np.zeros((3, 5, 7), int), np.zeros((3, 5, 6)), np.full((3, 5, 6), 900)])
+def test_npz_with_masks_that_are_none(tmp_path, held):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 5, 6), np.uint8), masks=held)
+    with pytest.raises(InputError, match=r"masks.*a\.npz.*(found|hold)"):
+        load(tmp_path / "a.npz")
+
+
 def test_npz_a_fold_by_a_word_in_the_name(tmp_path):
     for k, name in enumerate(("patches_test", "patches_train")):
         np.savez(tmp_path / f"{name}.npz", images=np.full((2, 4, 4), k, np.uint8))

@@ -114,7 +114,9 @@ def test_names_stand_above_the_folds_or_in_one(tmp_path, where):
 # --- what stands where --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ending", "suffix"), [("_mask", ".png"), ("_label", ".png"), ("", ".bmp"), ("", ".tif")])
+@pytest.mark.parametrize(
+    ("ending", "suffix"), [("_mask", ".png"), ("_label", ".png"), ("", ".bmp"), ("", ".tif"), ("", ".PNG")]
+)
 def test_names_of_masks(tmp_path, ending, suffix):
     data = load(scenes(tmp_path, three(), ending, suffix))
     assert np.array_equal(data.mask, np.stack(three()))

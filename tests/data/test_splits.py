@@ -74,8 +74,15 @@ def test_without_groups_a_holdout_is_stratified():
 
 
 def test_too_few_groups():
-    with pytest.raises(InputError, match=r"at least 2 groups.*there are 1"):
+    with pytest.raises(InputError, match=r"at least 2 groups.*there is 1"):
         holdout_rows(labelled([0, 1, 0, 1], group=np.zeros(4, int)), 0.5, 0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_fewer_groups_than_parts_are_held_out_one_at_a_time(n):
+    data = labelled([0, 1] * 2 * n, group=np.arange(4 * n) // 4)
+    held = holdout_rows(data, 0.2, 0)
+    assert len(held) == 4 and len(np.unique(data.group[held])) == 1
 
 
 def test_groups_of_classes_with_few_images_each():

@@ -51,6 +51,13 @@ def prepared(fold: bool = True, **columns: object) -> ImageSet:
 # --- two sets as one ----------------------------------------------------------------------------------------------
 
 
+def test_what_is_no_data_in_one_domain_stays_so():
+    holes = np.random.default_rng(0).random((18, 12, 12)) < 0.5
+    data = two_domains(blocks(), foreign(valid=holes))
+    assert data.valid[data.domain == 0].all() and np.array_equal(data.valid[data.domain == 1], holes)
+    assert two_domains(blocks(), foreign()).valid is None
+
+
 def test_both_are_one_set_with_their_domain():
     source, target = blocks(fold=np.array([0, 1, 2] * 8, np.int8)), foreign()
     data = two_domains(source, target)

@@ -67,6 +67,24 @@ def test_it_is_one_linear_map_a_channel_for_the_whole_set():
     torch.testing.assert_close(slope, deviations[1] / deviations[0])
 
 
+def test_matched_images_hold_numbers_as_the_second_set_s():
+    rng = np.random.default_rng(0)
+    b = ImageSet.of(rng.integers(1000, 2000, (9, 8, 8, 2)).astype(np.uint16), bands=("x", "y"))
+    a = ImageSet.of(rng.integers(0, 10000, (9, 8, 8, 2)).astype(np.uint16), others={"b": b})
+    made = ganaug.make("colour_match").fit(a).augment(a)
+    assert made.scaling == b.scaling and made.bands == ("x", "y")
+    assert abs(made.image[np.arange(9)].mean() - 1500) < 20
+
+
+def test_pixels_without_data_count_in_no_moment():
+    a, _ = two()
+    valid = np.random.default_rng(1).random((20, 12, 10)) < 0.5
+    holed = a.but(image=np.where(valid[..., None], a.image.array, 255).astype(np.uint8), valid=valid)
+    known = a.images().transpose(0, 1).flatten(1)[:, torch.from_numpy(valid.ravel())]
+    for found, wanted in zip(moments(holed, 7), (known.mean(1), known.std(1, correction=0)), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
 def test_labels_masks_and_parents_stay():
     mask = np.random.default_rng(0).integers(0, 3, (20, 12, 10)).astype(np.uint8)
     a, _ = two(mask=mask, labels=np.arange(20) % 2, mask_classes=("x", "y", "z"))

@@ -187,3 +187,17 @@ def test_images_do_not_depend_on_how_many_rows_are_like_them():
     few, many = (system.sample(like=cells(n)) for n in (3, 20))
     assert torch.equal(few.images(), many.images(range(3)))
     assert np.array_equal(few.mask, many.mask[:3])
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_places_of_no_class_are_unknown_where_training_masks_had_such(padded):
+    data = cells()
+    mask = data.mask.copy()
+    mask[:, :4] = 255
+    system = fitted(0, data.but(mask=mask) if padded else data)
+    planes = torch.full((3, 3, 16, 16), -0.9)
+    planes[:, 1, 8:] = 0.5
+    system.mask_gen.forward = lambda z: planes.expand(len(z), -1, -1, -1) if len(z) == 1 else planes[: len(z)]
+    system.chunk = 3
+    found = made(system, 3).mask
+    assert (found[:, 8:] == 1).all() and ((found[:, :8] == 255).all() if padded else (found[:, :8] < 3).all())

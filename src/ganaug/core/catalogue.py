@@ -151,5 +151,5 @@ def refuse_value(id: str, name: str, value: Any, annotation: str) -> None:
     least = int(kind is Integral and name not in MAY_BE_ZERO)
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, kind):
         raise InputError(f"{id}: {name} must be {said}, found {value!r}.")
-    if isinstance(value, Real) and not name.endswith("_from") and not least <= value < math.inf:
+    if isinstance(value, Real) and not name.endswith("_from") and not least <= float(value) < math.inf:
         raise InputError(f"{id}: {name} must be {said} of {least} or more, found {value!r}.")

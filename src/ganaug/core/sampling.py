@@ -9,7 +9,7 @@ chunk depend on each other (batch statistics).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.geo import place_of, with_place
 from ganaug.data.image_set import ImageSet
+from ganaug.data.renumber import with_classes, with_mask_classes
 from ganaug.data.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def of_class(k: int, rows: Tensor) -> Batch:
 def given(system: System, like: ImageSet) -> ImageSet:
     """A set whose rows are asked for, in the training set's units; images of a view alone are taken as that view.
 
-    Raises InputError where it lacks what the system starts from.
+    Classes are known by their names. Raises InputError where the set lacks what the system starts from, for another
+    number of channels, and for classes that were not learnt.
     """
     for field in unseen(system):
         name = field.removeprefix("views.")
@@ -103,7 +105,27 @@ def given(system: System, like: ImageSet) -> ImageSet:
             like = like.but(views={name: like})
         if not has(like.spec, field):
             raise InputError(f"{system.CARD.id} makes images from '{field}', and the given set has none: give one.")
-    return in_trained_units(system, like)
+        if field != name:
+            refuse_channels(system, like.views[name].spec.channels, system.spec.views[name].channels)
+    return in_trained_units(system, in_trained_numbers(system, like))
+
+
+def in_trained_numbers(system: System, like: ImageSet) -> ImageSet:
+    """A set with the training set's numbers of the classes that a system needs; InputError for other classes."""
+    if "label" in system.needs and like.label is not None:
+        like = with_classes(like, system.spec.classes, "the given set")
+    if "mask" in system.needs and like.mask is not None:
+        like = with_mask_classes(like, system.spec.mask_classes, "the given set")
+    return like
+
+
+def refuse_channels(system: System, found: int, learnt: int) -> None:
+    """InputError for images of another number of channels than those that the system has learnt from."""
+    if found != learnt:
+        raise InputError(
+            f"{system.CARD.id} has learnt images of {learnt} channel{'s' * (learnt != 1)}, the given ones have "
+            f"{found}: convert them first."
+        )
 
 
 def in_trained_units(system: System, data: ImageSet) -> ImageSet:
@@ -168,13 +190,12 @@ def chunks(
         yield made.select(slice(max(start - first, 0), min(stop - first, len(rows)))).to("cpu")
 
 
-def collected(system: System, batches: Sequence[Batch], seed: int) -> ImageSet:
-    """Generated batches as one set with the training set's dtype, scaling and class names."""
-    if not batches:
-        raise InputError("no images were asked for: give a number above 0.")
-    numbers = [int(i) for batch in batches if batch.index is not None for i in batch.index]
-    made = ImageSet.from_batches(batches, system.out_spec, origin=origins(system, seed, numbers), name=system.CARD.id)
-    return made.but(index=np.arange(len(made)))
+def collected(system: System, batches: Iterable[Batch], seed: int) -> ImageSet:
+    """Generated batches, taken as they are made, as one set with the training set's dtype, scaling and class names."""
+    refuse_unfitted(system)
+    made = ImageSet.from_batches(batches, system.out_spec, name=system.CARD.id)
+    assert made.index is not None
+    return made.but(origin=origins(system, seed, made.index.tolist()), index=np.arange(len(made)))
 
 
 def placed(made: ImageSet, like: ImageSet) -> ImageSet:
@@ -195,17 +216,23 @@ def varied(system: System, batch: Batch, seed: int) -> Batch:
 
 def varied_set(system: System, data: ImageSet, seed: int) -> ImageSet:
     """One variant of each row, in order; its parent is the row where the system names no other."""
-    data, batches = in_trained_units(system, data), []
+    if system.learns:
+        refuse_channels(system, data.spec.channels, system.spec.channels)
+    data = in_trained_units(system, data)
+    told = origins(system, seed, range(len(data)))
+    spec = data.spec if system.out_spec == system.spec else data.spec.looking_like(system.out_spec)
+    return ImageSet.from_batches(variants(system, data, seed), spec, origin=told, name=system.CARD.id)
+
+
+def variants(system: System, data: ImageSet, seed: int) -> Iterator[Batch]:
+    """One variant of each row, a chunk at a time."""
     for c, first in enumerate(range(0, len(data), system.chunk)):
         rows = torch.arange(first, min(first + system.chunk, len(data)))
         with working(system, seed, "augment", c) as chosen:
             batch = system.draw(data, rows)
             made = system.vary(batch.to(chosen))
         assert batch.index is not None
-        batches.append(made if made.parents is not None else made.but(parents=batch.index[:, None]))
-    told = origins(system, seed, range(len(data)))
-    spec = data.spec if system.out_spec == system.spec else system.out_spec
-    return ImageSet.from_batches(batches, spec, origin=told, name=system.CARD.id)
+        yield made if made.parents is not None else made.but(parents=batch.index[:, None])
 
 
 def origins(system: System, seed: int, numbers: Sequence[int]) -> np.ndarray:

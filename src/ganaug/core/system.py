@@ -243,7 +243,7 @@ class System(BaseEstimator):
 
         Images made from the rows of `like` lie where these lie on the ground.
         """
-        batches = list(self.stream(n, per_class=per_class, like=like, start=start, seed=seed))
+        batches = self.stream(n, per_class=per_class, like=like, start=start, seed=seed)
         made = sampling.collected(self, batches, seed)
         return made if like is None or sampling.asks_nothing(self) else sampling.placed(made, like)
 

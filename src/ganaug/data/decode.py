@@ -14,7 +14,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.formats import npy, pictures, tiff
 from ganaug.data.formats.raw import TURNED, ImageFile, Raw, TooLargeError
 
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 128_000_000  # a scene of Sentinel-2 has 121 million
 MOST_VALUES = 4 * MOST_PIXELS  # pixels times bands
 
 FORMATS: dict[str, Callable[[IO[bytes]], Raw]] = {
@@ -79,11 +79,20 @@ def decode_mask(path: ImageFile) -> np.ndarray:
     if array.shape[2] >= 3:
         weights = np.array([1 << 16, 1 << 8, 1], np.int32)
         return array[..., :3].astype(np.int32) @ weights + (1 << 24)
-    values = np.where(array[..., 0] == -1, 255, array[..., 0])
+    unknown = np.isin(array[..., 0], [-1, *nodata_of(path)])
+    values = np.where(unknown, 255, array[..., 0])
     whole = values.astype(np.int32)
     if (whole != values).any() or whole.min() < 0:
         raise InputError(f"the mask {path} holds values that are no class numbers: whole numbers from 0 are needed.")
     return whole
+
+
+def nodata_of(path: ImageFile) -> list[float]:
+    """The value that a TIFF states for no data; a stated 0 is a class, because many tools state it unasked."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return []
+    with path.open("rb") as file:
+        return [value for value in tiff.nodata(file) if value]
 
 
 def palette_indices(path: ImageFile) -> np.ndarray | None:

@@ -78,7 +78,7 @@ def sample(files: Sequence[ImageFile], most: int) -> Sequence[ImageFile]:
     return [files[int(i)] for i in np.linspace(0, len(files) - 1, most)]
 
 
-def stacked(images: Any, shape: tuple[int, int, int, int], dtype: np.dtype) -> np.ndarray:
+def stacked(images: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Images as they come -> one array, without holding them twice."""
     array = np.empty(shape, dtype)
     for row, image in enumerate(images):

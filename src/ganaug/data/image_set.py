@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,7 +87,7 @@ class ImageSet:
         """A set from arrays: images [N, H, W] or [N, H, W, C] of uint8, uint16 or float32, labels [N] of 0..K-1.
 
         Label -1 means unknown. Names of classes and of mask classes default to the numbers. Raises InputError when
-        shapes or dtypes do not fit, for NaN and infinite pixels, and for labels that are no such numbers.
+        shapes or dtypes do not fit, for NaN and infinite pixels, and for labels or masks that are no such numbers.
         """
         images = finite(np.asarray(images), "images")
         if images.dtype not in (np.uint8, np.uint16, np.float32):
@@ -99,9 +99,11 @@ class ImageSet:
             classes = tuple(map(str, known))
             if top >= len(classes):
                 raise InputError(f"label {top} has no name: {len(classes)} classes were given.")
-        if columns.get("mask") is not None and not columns.get("mask_classes"):
+        if columns.get("mask") is not None:
+            refuse_masks(columns["mask"], images.shape[1:3])
             known = columns["mask"][columns["mask"] != UNKNOWN]
-            columns["mask_classes"] = tuple(map(str, range(int(known.max(initial=0)) + 1)))
+            numbers = tuple(map(str, range(int(known.max(initial=0)) + 1)))
+            columns["mask_classes"] = columns.get("mask_classes") or numbers
         return cls(image=ArrayPixels(images), classes=tuple(classes or ()), **columns)
 
     # --- what it holds -------------------------------------------------------------------------------------------
@@ -231,21 +233,47 @@ class ImageSet:
         return first.but(image=ArrayPixels(pixels), views={}, **columns, **cleared)
 
     @classmethod
-    def from_batches(cls, batches: Sequence[Batch], spec: Spec, **columns: Any) -> ImageSet:
-        """Generated batches as a set with the dtype, scaling and names of `spec`, with the views that it knows."""
-        whole = Batch.cat(list(batches))
-        assert whole.image is not None
-        pixels = spec.scaling.to_pixels(whole.image.detach().cpu().float().numpy().transpose(0, 2, 3, 1))
-        for name, tensor in whole.tensors():
-            if name in COLUMNS and name not in columns:
-                column = tensor.detach().cpu().numpy()
-                columns[name] = column.astype(np.uint8) if name == "mask" else column
-        views = {
-            name: cls.from_batches([whole.views[name]], spec.views[name]) for name in whole.views if name in spec.views
-        }
-        names = {"classes": spec.classes, "attribute_names": spec.attributes, "bands": spec.bands}
-        names["mask_classes"] = spec.mask_classes
-        return cls(image=pixels, scaling=spec.scaling, views=views, **names, **columns)
+    def from_batches(cls, batches: Iterable[Batch], spec: Spec, **columns: Any) -> ImageSet:
+        """Generated batches as a set with the dtype, scaling and names of `spec`, with the views that it knows.
+
+        Each is turned into what the set stores before the next is made. Raises InputError where there is none.
+        """
+        parts = [stored(batch, spec) for batch in batches]
+        if not parts:
+            raise InputError("no images were asked for: give a number above 0.")
+        return replace(of_parts(parts, spec), **columns)
+
+
+def stored(batch: Batch, spec: Spec) -> dict[str, Any]:
+    """What a set keeps of a batch: pixels in the dtype of `spec`, columns, and the same of the views it knows."""
+    assert batch.image is not None
+    pixels = spec.scaling.to_pixels(batch.image.detach().cpu().float().numpy().transpose(0, 2, 3, 1))
+    kept: dict[str, Any] = {"image": pixels}
+    for name, tensor in batch.tensors():
+        if name in COLUMNS:
+            column = tensor.detach().cpu().numpy()
+            kept[name] = column.astype(np.uint8) if name == "mask" else column
+    return kept | {"views": {k: stored(view, spec.views[k]) for k, view in batch.views.items() if k in spec.views}}
+
+
+def of_parts(parts: Sequence[Mapping[str, Any]], spec: Spec) -> ImageSet:
+    """What is kept of some batches as one set; only columns and views that all have."""
+    names, known = (set.intersection(*map(set, each)) for each in (parts, [part["views"] for part in parts]))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names - {"views"}}
+    views = {name: of_parts([part["views"][name] for part in parts], spec.views[name]) for name in known}
+    told = {"classes": spec.classes, "attribute_names": spec.attributes, "bands": spec.bands}
+    return ImageSet(scaling=spec.scaling, views=views, mask_classes=spec.mask_classes, **told, **columns)
+
+
+def refuse_masks(masks: np.ndarray, size: tuple[int, ...]) -> None:
+    """InputError for masks of another size than the images', or with other numbers than 0 to 255."""
+    if masks.ndim != 3 or masks.shape[1:] != size:
+        raise InputError(f"masks must be [N, {size[0]}, {size[1]}] as the images are, found {list(masks.shape)}.")
+    if masks.size and not (masks.dtype.kind in "iu" and 0 <= masks.min() <= masks.max() <= UNKNOWN):
+        raise InputError(
+            f"masks must hold whole numbers from 0 to {UNKNOWN} (which means unknown), found {masks.dtype} from "
+            f"{masks.min()} to {masks.max()}: number the classes."
+        )
 
 
 def whole(labels: np.ndarray) -> np.ndarray:

@@ -61,16 +61,24 @@ def inside_polygon(points: Float[ndarray, " xy"], size: Size) -> Bool[ndarray, "
     """Pixels whose centre (column + 0.5, row + 0.5) lies inside x, y, x, y, ... by the even-odd rule."""
     if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
         raise ValueError("a polygon needs three points or more, x, y, x, y, ..., of finite numbers")
-    height, width = size
     x, y = points[::2], points[1::2]
     x2, y2 = np.roll(x, -1), np.roll(y, -1)
-    line = np.arange(height) + 0.5
+    (left, right), (top, bottom) = extent(x, size[1]), extent(y, size[0])
+    line = np.arange(top, bottom) + 0.5
     side, row = np.nonzero((y[:, None] <= line) != (y2[:, None] <= line))  # the sides that cross each line of centres
     at = x[side] + (line[row] - y[side]) / (y2 - y)[side] * (x2 - x)[side]
-    column = np.clip(np.ceil(at - 0.5), 0, width).astype(int)  # the first centre that is not left of the crossing
-    crossed = np.zeros((height, width + 1), int)
-    np.add.at(crossed, (row, column), 1)
-    return crossed.cumsum(1)[:, :width] % 2 == 1
+    column = np.clip(np.ceil(at - 0.5), left, right).astype(int)  # the first centre that is not left of the crossing
+    crossed = np.zeros((bottom - top, right - left + 1), int)
+    np.add.at(crossed, (row, column - left), 1)
+    inside = np.zeros(size, bool)
+    inside[top:bottom, left:right] = crossed.cumsum(1)[:, :-1] % 2 == 1
+    return inside
+
+
+def extent(values: Float[ndarray, " n"], side: int) -> tuple[int, int]:
+    """The first pixel and the one behind the last that values reach, along a side of the image."""
+    low, high = np.clip([np.floor(values.min()), np.ceil(values.max())], 0, side)
+    return int(low), int(high)
 
 
 def from_runs(outline: Mapping[str, Any], size: Size) -> Bool[ndarray, "h w"]:

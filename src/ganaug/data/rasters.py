@@ -159,7 +159,8 @@ def pixels_of(pieces: Sequence[Piece], rasters: Sequence[Raster], size: Size | N
     height, width = size or (next(iter(sizes)) if len(sizes) == 1 else (None, None))
     channels, dtype = len(rasters[0].scales), kept(rasters[0].dtype)
     whole = sum(piece.height * piece.width for piece in pieces) if size is None else len(pieces) * size[0] * size[1]
-    if whole * channels * dtype.itemsize > gather.IN_MEMORY:
+    large = size is None and any(piece.height * piece.width > MOST_PIXELS for piece in pieces)  # to be cut into tiles
+    if large or whole * channels * dtype.itemsize > gather.IN_MEMORY:
         if size is None:
             return RasterPixels(pieces, read_piece, (height, width, channels), dtype)  # type: ignore[arg-type]
         return FilePixels(pieces, SizedPiece(size, fit), (height, width, channels), dtype)  # type: ignore[arg-type]

@@ -39,6 +39,10 @@ class Spec:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
+    def looking_like(self, other: Spec) -> Spec:
+        """The same rows with images as in `other`: its channels, bands and numbers."""
+        return self.but(channels=other.channels, bands=other.bands, scaling=other.scaling)
+
     def to_json(self) -> dict:
         """Plain values only."""
         plain = {k: v for k, v in self.__dict__.items() if k not in ("views", "others", "scaling", "fields")}

@@ -23,11 +23,11 @@ def holdout_rows(data: ImageSet, share: float, seed: int) -> np.ndarray:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     labels = np.zeros(len(data), int) if data.label is None else data.label
-    folds = max(2, round(1 / share))
-    if (n := len(np.unique(data.groups))) < folds:
+    folds = max(2, min(round(1 / share), n := len(np.unique(data.groups))))
+    if n < folds:
         kind = "groups (patients, scenes, identities)" if data.group is not None else "images"
         raise InputError(
-            f"holding out one part in {folds} takes at least {folds} {kind}, and there are {n}: "
+            f"holding out a part takes at least {folds} {kind}, and there is {n}: "
             "add some, or put test images into a folder test/ beside train/."
         )
     grouped = data.group is not None

@@ -32,17 +32,19 @@ def results(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[R
     """The same without a bar."""
     workers = min(16, 2 * (os.cpu_count() or 1))
     pieces = [items[i : i + TOGETHER] for i in range(0, len(items), TOGETHER)]
-    with ThreadPoolExecutor(workers) as pool:
+    pool, wait = ThreadPoolExecutor(workers), True
+    try:
         waiting = [pool.submit(several, work, piece) for piece in pieces[: 2 * workers]]
-        try:
-            for given in range(len(pieces)):
-                done = waiting.pop(0).result()
-                if given + 2 * workers < len(pieces):
-                    waiting.append(pool.submit(several, work, pieces[given + 2 * workers]))
-                yield from done
-        finally:
-            for future in waiting:
-                future.cancel()
+        for given in range(len(pieces)):
+            done = waiting.pop(0).result()
+            if given + 2 * workers < len(pieces):
+                waiting.append(pool.submit(several, work, pieces[given + 2 * workers]))
+            yield from done
+    except GeneratorExit:  # left early; the garbage collector may say so inside a lock that the threads need to end
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def several(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -22,13 +22,17 @@ def confusion(truth: Int[ndarray, "n h w"], found: Int[ndarray, "n h w"], classe
 
     Raises ValueError for other values outside 0..classes - 1.
     """
+    tables = [confused(true, guess, classes) for true, guess in zip(truth, found, strict=True)]
+    return np.array(tables, np.int64).reshape(len(truth), classes, classes)
+
+
+def confused(truth: Int[ndarray, "h w"], found: Int[ndarray, "h w"], classes: int) -> Int[ndarray, " k*k"]:
+    """The table of one image, row after row."""
     known = truth != UNKNOWN
-    image = np.broadcast_to(np.arange(len(truth))[:, None, None], truth.shape)[known].astype(np.int64)
     true, guess = truth[known].astype(np.int64), found[known].astype(np.int64)
     if true.size and not 0 <= min(true.min(), guess.min()) <= max(true.max(), guess.max()) < classes:
         raise ValueError(f"masks must hold 0..{classes - 1} and {UNKNOWN}")
-    cells = np.bincount((image * classes + true) * classes + guess, minlength=len(truth) * classes**2)
-    return cells.reshape(len(truth), classes, classes)
+    return np.bincount(true * classes + guess, minlength=classes**2)
 
 
 @dataclass(frozen=True)

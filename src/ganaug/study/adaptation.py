@@ -37,7 +37,7 @@ CARD = Card(
     shows="no label of a target image reaches anything that trains, but the oracle.",
 )
 ORACLE = Arm("oracle", "oracle", "none", why="trained on the target's own labels: what would be possible with them")
-KEPT = ("label", "mask", "instances", "group", "fold", "index", "origin", "identity", "camera")
+KEPT = ("label", "mask", "valid", "instances", "group", "fold", "index", "origin", "identity", "camera")
 
 
 def two_domains(source: ImageSet, target: ImageSet) -> ImageSet:
@@ -54,6 +54,9 @@ def two_domains(source: ImageSet, target: ImageSet) -> ImageSet:
     if not len(source):
         raise InputError("all images of the source are in its test fold: some are needed to train on.")
     parts = [columns_of(data, domain) for domain, data in enumerate((source, target))]
+    if any("valid" in part for part in parts):
+        for part in parts:
+            part.setdefault("valid", np.ones((len(part["domain"]), *source.spec.size), bool))
     joined: dict[str, Any] = {
         name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in parts[1]
     }

@@ -27,6 +27,7 @@ from ganaug.data.batch import Batch
 from ganaug.data.errors import FoldError, InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.picture import save_picture
+from ganaug.data.renumber import with_classes, with_mask_classes
 from ganaug.data.view import TrainView
 from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import RULES, numbers
@@ -181,23 +182,16 @@ def as_in(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
 
 def renumbered(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
     """The same images with the class numbers of `data`."""
-    unknown = [name for name, n in made.counts().items() if n and name not in data.classes]
-    if made.label is None or unknown or (made.label < 0).any():
-        found = f"class '{unknown[0]}'" if unknown else "images without a class"
-        names = ", ".join(data.classes[:8]) + (", ..." if len(data.classes) > 8 else "")
-        raise InputError(f"{path} has {found}; its class folders must be named as the data's: {names}.")
-    number = np.array([data.classes.index(name) if name in data.classes else -1 for name in made.classes])
-    return made.but(label=number[made.label], classes=data.classes, fold=None)
+    if made.label is None or (made.label < 0).any():
+        raise InputError(f"{path} has images without a class: put them into folders named as the data's classes.")
+    return with_classes(made, data.classes, path).but(fold=None)
 
 
 def with_masks_as(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
     """Images with masks of the data's classes; InputError for others."""
-    if made.mask is None or not set(made.mask_classes) <= set(data.mask_classes):
-        found = "no masks" if made.mask is None else f"the mask classes {', '.join(made.mask_classes)}"
-        raise InputError(f"{path} has {found}; masks of the classes {', '.join(data.mask_classes)} are needed.")
-    number = np.full(256, 255, np.uint8)
-    number[: len(made.mask_classes)] = [data.mask_classes.index(name) for name in made.mask_classes]
-    return with_labels(made.but(mask=number[made.mask], mask_classes=data.mask_classes, label=None, fold=None))
+    if made.mask is None:
+        raise InputError(f"{path} has no masks; masks of the classes {', '.join(data.mask_classes)} are needed.")
+    return with_labels(with_mask_classes(made, data.mask_classes, path).but(label=None, fold=None))
 
 
 def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> dict:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
@@ -15,7 +15,7 @@ WITHOUT_CODECS = (
     *(COMPRESSION.NONE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.DEFLATE),
     *(COMPRESSION.PACKBITS, COMPRESSION.LZMA),
 )
-ORIENTATION = 274
+ORIENTATION, NODATA = 274, 42113  # tags
 
 
 def opened(file: IO[bytes]) -> Raw:
@@ -26,6 +26,15 @@ def opened(file: IO[bytes]) -> Raw:
     first = len(series.shape) == 3 and bands_first(series.axes, series.shape)
     raw = from_shape(series.shape, series.dtype, series.asarray, first, orientation)
     return raw if numbers_are_brightness(page) else through_pillow(file, page, raw)
+
+
+def nodata(file: IO[bytes]) -> list[float]:
+    """The value that means no data, as GDAL notes it; [] without one."""
+    text = str(cast(Any, TiffFile(file).series[0].keyframe).tags.valueof(NODATA, default=""))
+    try:
+        return [float(text)]
+    except ValueError:
+        return []
 
 
 def bands_first(axes: str, shape: tuple[int, ...]) -> bool:

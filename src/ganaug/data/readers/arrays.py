@@ -20,6 +20,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import COLUMNS, ImageSet, finite
 from ganaug.data.names import FOLD_NAMES, are_labels, in_order, numbers_as_names
 from ganaug.data.pixels import ArrayPixels
+from ganaug.data.readers import masks
 from ganaug.data.readers.listing import NUMBERED, numbered
 from ganaug.data.readers.walk import folders
 from ganaug.data.sizes import Fit, resized_set
@@ -29,9 +30,10 @@ GROUPS = ("group", "patient", "source", "polygon")  # names for the parent that 
 OTHER_NAMES = {  # of archives that others made, without regard to capitals
     "images": ("images", "image", "imgs", "x", "data", "arr_0"),
     "labels": ("labels", "label", "y", "targets", "target", "arr_1"),
+    "masks": ("masks", "mask"),
 }
 ARRAY = {"label": "labels"}  # columns that an archive calls otherwise
-MEANT = ("images", "labels", "classes", "bands", "fold", FACTS, *GROUPS, *NUMBERED)  # in any archive
+MEANT = ("images", "labels", "masks", "classes", "bands", "fold", FACTS, *GROUPS, *NUMBERED)  # in any archive
 OURS = tuple(ARRAY.get(name, name) for name in COLUMNS)  # in one that ganaug wrote
 MOST_BYTES = 16 * 2**30  # of the arrays that are read, all at once
 Arrays = Mapping[str, Any]
@@ -102,8 +104,8 @@ def meant(archive: Any, file: Path) -> Mapping[int | None, Mapping[str, str]]:
     InputError without images, and where the arrays take more than MOST_BYTES.
     """
     held = {entry.filename[:-4]: entry.file_size for entry in archive.zip.infolist() if entry.filename[-4:] == ".npy"}
-    found = {None: {n: n for n in held if n in MEANT or (FACTS in held and n in OURS)}}
-    if "images" not in held:
+    found = {None: {n: n for n in held if n in (MEANT if FACTS not in held else (*MEANT, *OURS))}}
+    if "images" not in held or (FACTS not in held and "mask" in held):
         found = by_other_names(list(held))
     if not found:
         raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(held) or 'nothing'}.")
@@ -124,7 +126,7 @@ def by_other_names(held: Sequence[str]) -> Mapping[int | None, Mapping[str, str]
         fold = next((FOLD_NAMES[word] for word in words if word in FOLD_NAMES), None)
         rest = "_".join(word for word in words if word not in FOLD_NAMES)
         usual = next((usual for usual, others in OTHER_NAMES.items() if rest in others), rest)
-        if usual in ("images", "labels") or usual in MEANT:
+        if usual in MEANT:
             found.setdefault(fold, {}).setdefault(usual, name)
     whole = {fold: names for fold, names in found.items() if "images" in names}
     return {None: next(iter(whole.values()))} if len(whole) == 1 else whole
@@ -198,7 +200,23 @@ def to_set(arrays: Arrays, file: Path) -> ImageSet:
     if "fold" in arrays and per_row(arrays, "fold") and arrays["fold"].dtype.kind in "iu":
         columns["fold"] = arrays["fold"].astype(np.int8)
     labels, classes = labels_of(arrays, file)
+    columns |= masks_of(arrays, file)
     return ImageSet.of(arrays["images"], labels, classes, bands=texts(arrays.get("bands")), **columns)
+
+
+def masks_of(arrays: Arrays, file: Path) -> dict[str, Any]:
+    """Masks and the names of their classes, by the values as in mask files; {} without the array."""
+    if "masks" not in arrays:
+        return {}
+    held = arrays["masks"]
+    held = held[..., 0] if held.ndim == 4 and held.shape[3] == 1 else held
+    if held.shape != arrays["images"].shape[:3] or held.dtype.kind not in "iub":
+        raise InputError(
+            f"'masks' in {file} must be whole numbers of the shape {list(arrays['images'].shape[:3])}, found "
+            f"{held.dtype} of {list(held.shape)}."
+        )
+    mask, names = masks.numbered(held.astype(np.int32), [file] * len(held), file, [])
+    return {"mask": mask, "mask_classes": names}
 
 
 def facts_of(arrays: Arrays) -> dict | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from ganaug.data import manifest
 from ganaug.data.batch import UNKNOWN
 from ganaug.data.decode import decode_mask, header
 from ganaug.data.errors import InputError
+from ganaug.data.gather import stacked
 from ganaug.data.image_set import ImageSet
 from ganaug.data.names import FOLD_NAMES
 from ganaug.data.readers import tables
@@ -133,7 +135,7 @@ def companion(name: Path, folder: Path | None, inner: Sequence[str]) -> Path | N
     """The file of an image's name, or with one of ENDINGS behind it, in folders inside another folder."""
     if folder is None:
         return None
-    suffixes = dict.fromkeys((name.suffix, *SUFFIXES))
+    suffixes = dict.fromkeys((name.suffix, *SUFFIXES, *map(str.upper, SUFFIXES)))
     files = (folder.joinpath(*inner, f"{name.stem}{end}{suffix}") for end in ENDINGS for suffix in suffixes)
     return next((file for file in files if file.is_file()), None)
 
@@ -186,7 +188,9 @@ def codes(
         found = np.maximum.reduce([numbers_in(file) for file in of])
         return found if size is None else nearest_to(found, size, fit, outside)
 
-    return np.stack(list(in_threads(one, files, title)))
+    found = iter(in_threads(one, files, title))
+    first = next(found)
+    return stacked(chain([first], found), (len(files), *first.shape), first.dtype)
 
 
 def numbers_in(file: Path) -> Int[ndarray, "h w"]:

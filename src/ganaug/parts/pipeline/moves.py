@@ -249,8 +249,8 @@ class Elastic(Warp):
         most = GENTLE / self.cells
         if self.amount > most:
             raise InputError(
-                f"elastic: amount must be at most {most:g} with {self.cells} cells, found {self.amount}: the image would "
-                "fold over itself."
+                f"elastic: amount must be at most {most:g} with {self.cells} cells, found {self.amount}: else the "
+                "image folds over itself."
             )
 
     @property

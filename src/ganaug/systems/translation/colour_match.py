@@ -18,6 +18,7 @@ from ganaug.core.system import System
 from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
+from ganaug.data.spec import Spec
 from ganaug.data.view import TrainView
 
 
@@ -38,6 +39,11 @@ class ColourMatch(System):
     )
     PRESETS = {"tiny": {}}
 
+    @property
+    def out_spec(self) -> Spec:
+        """Matched images: bands and numbers of the second set, all else as in the first."""
+        return self.spec.looking_like(self.spec.others["b"])
+
     def prepare(self, train: TrainView) -> None:
         ours, theirs = train.spec.channels, train.others["b"].spec.channels
         if ours != theirs:
@@ -53,10 +59,12 @@ class ColourMatch(System):
 
 
 def moments(data: ImageSet, piece: int = 256) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Mean and standard deviation of each channel over all pixels, a piece of the set at a time."""
+    """Mean and standard deviation of each channel over all valid pixels, a piece of the set at a time."""
     total, squares, count = 0.0, 0.0, 0
     for first in range(0, len(data), piece):
-        values = data.images(range(first, min(first + piece, len(data)))).double().transpose(0, 1).flatten(1)
+        rows = slice(first, min(first + piece, len(data)))
+        values = data.images(rows).double().transpose(0, 1).flatten(1)
+        values = values if data.valid is None else values[:, torch.from_numpy(data.valid[rows].ravel())]
         total, squares, count = total + values.sum(1), squares + values.square().sum(1), count + values.shape[1]
     mean = torch.as_tensor(total) / count
     return mean.float(), (torch.as_tensor(squares) / count - mean.square()).clamp_min(0).sqrt().float()

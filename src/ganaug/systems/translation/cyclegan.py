@@ -163,8 +163,7 @@ class CycleGAN(System):
     @property
     def out_spec(self) -> Spec:
         """Translations: channels, bands and numbers of the second set, all else as in the first."""
-        other = self.spec.others["b"]
-        return self.spec.but(channels=other.channels, bands=other.bands, scaling=other.scaling)
+        return self.spec.looking_like(self.spec.others["b"])
 
     def draw(self, data: ImageSet, rows: Tensor) -> Batch:
         """The rows, and in `pair["b"]` as many random images of the second set where `data` has one."""

@@ -29,8 +29,9 @@ from torch.optim import Adam, RMSprop
 
 from ganaug.core.card import Card
 from ganaug.core.system import Losses, System
-from ganaug.data.batch import Batch
+from ganaug.data.batch import UNKNOWN, Batch
 from ganaug.data.spec import Spec
+from ganaug.data.view import TrainView
 from ganaug.parts.freeze import frozen
 from ganaug.parts.losses.adversarial import logistic_critic, nonsaturating_generator
 from ganaug.parts.nets.dcgan import DCGenerator, DCTrunk
@@ -121,6 +122,10 @@ class DualGAN(System):
         self.opt_image_gen = RMSprop(self.image_gen.parameters(), **rmsprop)
         self.opt_image_critic = RMSprop(self.image_critic.parameters(), **rmsprop)
 
+    def prepare(self, train: TrainView) -> None:
+        """Whether masks have unknown places, which then are learned as places of no class."""
+        self.unknown_ = bool((train.mask == UNKNOWN).any())
+
     # --- one step -------------------------------------------------------------------------------------------------
 
     def step(self, batch: Batch, t: int) -> Losses:
@@ -158,5 +163,7 @@ class DualGAN(System):
 
     def generate(self, want: Batch) -> Batch:
         """Masks and their images; nothing else that rows hold would fit them."""
-        mask = self.mask_gen(uniform(len(want), self.latent)).argmax(1)
+        planes = self.mask_gen(uniform(len(want), self.latent))
+        mask = planes.argmax(1)
+        mask = mask.where(planes.amax(1) > 0, UNKNOWN) if self.unknown_ else mask
         return Batch(image=self.image_gen(one_hot_mask(mask, len(self.spec.mask_classes))), mask=mask)

@@ -144,16 +144,18 @@ def test_threads_keep_the_order_and_pass_the_first_error():
 
 def test_leaving_early_waits_for_no_thread():
     """The garbage collector may end what was left, inside a lock that the threads need."""
-    left, seen = threading.Event(), queue.Queue()
+    begun, left, seen = threading.Event(), threading.Event(), queue.Queue()
     first = threads.TOGETHER
 
     def work(n):
         if n == first:
+            begun.set()
             seen.put(left.wait(10))
         return n
 
     found = threads.in_threads(work, range(2 * first), "")
     next(found)
+    assert begun.wait(20)
     found.close()
     left.set()
     assert seen.get(timeout=20), "work that was under way ended after the rest had been left"

@@ -34,6 +34,7 @@ import numpy as np
 
 import ganaug
 from ganaug.data.atomic import atomic_file
+from ganaug.study.advice import COPIES
 from ganaug.study.statistics import paired_t
 
 TASK: Any = "classification"
@@ -52,7 +53,6 @@ SETS: dict[str, dict[str, Any]] = {  # size: the side in pixels that images are 
 }
 TEST_DRAWERS = 6  # of omniglot's 20, the last ones: a character is tested on hands that never trained
 RARE = "8"
-COPIES = 0.02  # share of generated images above which the audit says more than its own false alarms do
 
 
 @dataclass(frozen=True)
@@ -378,7 +378,8 @@ def recalls(lines: Sequence[dict]) -> str:
 
 def paired(a: dict, b: dict) -> str:
     """Difference of two arms' recalls with its 95 % interval."""
-    found = paired_t(np.subtract(a["recall"], b["recall"]))
+    both = zip(a["recall"], b["recall"], strict=False)  # repeats are nested, and one of the runs may have more
+    found = paired_t(np.array([own - other for own, other in both]))
     return f"{points(found.effect)} ({points(found.low)} to {points(found.high)})"
 
 

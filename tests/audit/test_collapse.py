@@ -66,3 +66,11 @@ def test_mistakes_are_named(sets):
         collapse(fake, real[:1].repeat(5, 1, 1, 1))
     with pytest.raises(InputError, match="both"):
         collapse(fake, real, labels)
+
+
+def test_a_class_of_which_few_images_were_made_is_not_judged(sets):
+    """Two copies of one of five real images are no rarity, and no collapse."""
+    fake, real, labels = sets
+    fake = torch.cat([fake[:80], real[80:81].expand(9, -1, -1, -1)])
+    found = collapse(fake, real, torch.cat([labels[:80], torch.full((9,), 2)]), labels)
+    assert set(found["per_class"]) == {"0", "1"} and not found["collapsed"]

@@ -251,6 +251,13 @@ def test_recall_of_the_rare_class_is_paired(evidence):
     assert "| digits-minority | none | 8 | 30.0 ± 10.0 | 3 |  |" in text
 
 
+def test_recalls_of_more_and_fewer_repeats_are_compared_where_both_ran(evidence):
+    facts = {"kind": "arm", "cell": "digits-minority", "rare": "8", "repeats": 4}
+    arms = {"none": [0.2, 0.3, 0.4, 0.9], "dada": [0.3, 0.4]}
+    text = evidence.recalls([{**facts, "arm": arm, "recall": recall} for arm, recall in arms.items()])
+    assert "+10.0 (+10.0 to +10.0)" in text
+
+
 def test_tables_of_nothing_say_so(evidence, tmp_path):
     text = evidence.tables(tmp_path)
     assert "0 of 22 combinations" in text and "## Verdicts" not in text

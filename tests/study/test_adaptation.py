@@ -17,6 +17,7 @@ from ganaug.study import cells, generate, saturate
 from ganaug.study.adaptation import ORACLE, gaps, two_domains
 from ganaug.study.cache import Cache
 from ganaug.study.folds import adapting_fold, training_view
+from ganaug.study.results import leak_facts
 from ganaug.study.saturate import inner_fold
 from ganaug.study.study import Study
 from ganaug.systems.translation.colour_match import ColourMatch
@@ -56,6 +57,13 @@ def test_what_is_no_data_in_one_domain_stays_so():
     data = two_domains(blocks(), foreign(valid=holes))
     assert data.valid[data.domain == 0].all() and np.array_equal(data.valid[data.domain == 1], holes)
     assert two_domains(blocks(), foreign()).valid is None
+
+
+def test_images_in_both_domains_are_told():
+    source = blocks()
+    data = Segmenter().prepared(two_domains(source, source.select(range(9)).but(name="foreign")))
+    assert leak_facts(data)["exact"] == 9
+    assert leak_facts(prepared(fold=False))["exact"] == 0
 
 
 def test_both_are_one_set_with_their_domain():

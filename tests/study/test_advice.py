@@ -1,5 +1,7 @@
 """The closing paragraph: what the user should do."""
 
+import pytest
+
 from ganaug.core.card import Recipe
 from ganaug.study.advice import headline, paragraph
 from ganaug.study.arms import Arm
@@ -38,6 +40,47 @@ def test_arm_that_improves_on_the_rules_is_recommended_unless_its_placebo_helps_
     said = paragraph(found, placebo, ARMS, DONE, [])
     assert "Add rules+acgan" not in said
     assert "The placebo of rules+acgan helps too" in said
+
+
+def test_arm_that_has_not_beaten_the_rules_is_not_recommended_however_it_beats_nothing():
+    found = [
+        verdict("rules", "none", "helps", 0.07),
+        verdict("bagan", "none", "helps", 0.075),
+        verdict("bagan", "rules", "inconclusive", 0.005),
+        verdict("rules+acgan", "rules", "helps", 0.03),
+    ]
+    said = paragraph(found, [], ARMS, DONE, [])
+    assert "Add rules+acgan: it brings +3.0 points over rules" in said
+    assert "bagan improves on no augmentation but has not shown to be better than the rules, which cost less." in said
+    found[2] = verdict("bagan", "rules", "helps", 0.04)
+    assert "Use bagan instead of the rules: it brings +4.0 points over rules" in paragraph(found, [], ARMS, DONE, [])
+    found[2] = verdict("bagan", "rules", "inconclusive", -0.0004)
+    assert "less than the rules" not in headline(found, ARMS), "a sign is no finding"
+
+
+@pytest.mark.parametrize(("share", "alarms", "warned"), [(0.9, 0.1, True), (0.01, None, False), (0.1, 0.2, False)])
+def test_arm_whose_images_are_copies_is_not_recommended_without_a_warning(share, alarms, warned):
+    found = [verdict("rules+acgan", "rules", "helps", 0.02)]
+    made = [{"arm": "acgan", "status": "ok", "copies": {"share": share, "false_alarms": alarms}}] * 3
+    said = paragraph(found, [], ARMS, DONE, made)
+    assert "Add rules+acgan" in said
+    assert (f"Beware: {share:.0%} of the images of acgan copy training images" in said) == warned
+
+
+def test_arm_that_never_ran_is_not_undecided():
+    found = [{**verdict("rules+acgan", "rules", "inconclusive", 0.0, 69), "failed": 5}]
+    said = paragraph(found, [], ARMS, DONE, [{"arm": "acgan", "status": "failed"}])
+    assert "Nothing is known of rules+acgan" in said and "69" not in said
+
+
+def test_a_placebo_that_can_not_be_is_told():
+    arms = [*ARMS, Arm("placebo:rules+acgan", "placebo", "rules", permuted=True)]
+    found = [verdict("rules+acgan", "rules", "helps", 0.02)]
+    said = paragraph(found, [], arms, DONE, [])
+    assert "Shuffling the labels of rules+acgan changes none, so it has no placebo." in said
+    assert "no placebo" not in paragraph(
+        found, [verdict("placebo:rules+acgan", "rules", "harms", -0.1)], arms, DONE, []
+    )
 
 
 def test_undecided_arms_say_what_would_decide_and_failures_are_named():

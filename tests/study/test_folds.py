@@ -1,5 +1,7 @@
 """Which rows train and which test."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.folds import fold, regime_of, training_view
+from ganaug.study.resplit import resplit_plan
 from ganaug.study.saturate import inner_fold
 
 
@@ -129,3 +132,12 @@ def test_unlabelled_images_of_a_group_that_tests_are_not_in_the_pool():
     assert 0 < len(pool) < 30
     known = {data.image.at(int(i)).tobytes() for i in np.flatnonzero((data.label < 0) & np.isin(data.groups, tested))}
     assert not any(pool.image.at(i).tobytes() in known for i in range(len(pool)))
+
+
+def test_splitting_anew_is_quiet_about_small_classes():
+    labels = np.r_[np.zeros(20, int), np.ones(20, int), 2, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(resplit_plan(labels, None, 4, 0.3, 0)) == 4
+        again = resplit_plan(labels, None, 4, 0.3, 0)
+    assert all(np.array_equal(a, b) for a, b in zip(again[0], resplit_plan(labels, None, 1, 0.3, 0)[0], strict=True))

@@ -127,6 +127,13 @@ def test_a_study_of_masks_from_start_to_end(quick, tmp_path):
     json.dumps(results, allow_nan=False)
 
 
+def test_one_training_image_is_enough_for_a_study(quick, tmp_path):
+    one_tile = blocks(n=24, groups=24)
+    study = Study(task=Segmenter(width=4), arms=["rules+duplicate"], shots=1, repeats=2, steps=4, seed=1)
+    results = study.run(one_tile, tmp_path / "out").results
+    assert {c["status"] for c in results["cells"]} == {"ok"}
+
+
 def test_agreement_falls_when_masks_are_exchanged(monkeypatch):
     monkeypatch.setattr(quality, "JUDGE_STEPS", 100)
     data = prepared()

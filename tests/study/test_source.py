@@ -45,6 +45,13 @@ def test_share_of_generated_rows_and_its_ramp():
     assert [ramped.shares(t)[1] for t in (0, 24, 49, 99)] == [0, 4, 8, 8]
 
 
+def test_shares_that_fill_the_batch_are_rounded_to_it():
+    real = few()
+    made = ganaug.make("duplicate").fit(real).sample(per_class=9, seed=1)
+    several = [Generated(made, Recipe(system="duplicate", labels="hard", share=1.0)) for _ in range(3)]
+    assert MixedSource(real, several, [], batch_size=32, steps=9, seed=3).shares(0) == [0, 11, 11, 10]
+
+
 def test_union_share_follows_the_numbers():
     real = few(5)
     mixed = source(real, share=None, n=15)

@@ -1,12 +1,15 @@
 """The study as a whole, with learners that take no time."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.neighbors import NearestCentroid
 
 import ganaug
+from ganaug.core.card import Recipe
+from ganaug.core.combine import PerClass
 from ganaug.core.system import System
 from ganaug.data.embedded import digits
 from ganaug.data.errors import FoldError, InputError, Stopped
@@ -222,6 +225,27 @@ def test_pool_that_holds_test_images_is_refused_by_number(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_images_of_one_class_have_no_placebo(tmp_path):
+    """Shuffled among each other their labels stay the same, so that the placebo would be the arm."""
+    cut = {str(k): 20 for k in range(10)} | {"8": 5}
+    results = quick(arms=["smote", "rules+smote"], shots=None, cut=cut).run(digits(), tmp_path / "out").results
+    assert all(m["one_class"] for m in results["generators"] if m["arm"] == "smote")
+    assert not [p for p in results["placebos"] if "smote" in p["arm"]]
+    assert "Shuffling the labels of smote changes none" in results["summary"]["advice"]
+    assert [p["arm"] for p in quick(arms=["smote"]).run(digits(), tmp_path / "b").results["placebos"]] == [
+        "placebo:smote"
+    ]
+
+
+def test_only_clones_of_classes_that_are_asked_for_are_trained(monkeypatch, tmp_path):
+    fitted, fit = [], PerClass.fit
+    monkeypatch.setattr(PerClass, "fit", lambda self, train, **how: fitted.append(train) or fit(self, train, **how))
+    cut = {str(k): 20 for k in range(10)} | {"8": 5}
+    study = quick(arms=[Recipe(system="deligan", preset="tiny", plan="balance", labels="hard")], shots=None, cut=cut)
+    replace(study, repeats=1, generator_steps=4).run(digits(), tmp_path / "out")
+    assert fitted and all(set(view.label) == {8} for view in fitted)
+
+
 def test_rest_of_the_training_fold_is_offered_without_labels_and_without_test_rows(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(generate, "system_of", lambda recipe: Noting(seen))
@@ -321,6 +345,7 @@ def test_settings_that_mean_nothing_are_refused(settings, said):
 def test_sizes_are_told_once_and_one_arm_may_be_a_text():
     study = quick(shots=[10, 5, 5], arms="cutout")
     assert study.sizes == [5, 10]
+    assert quick(shots=[None, 5]).sizes == [5, None], "all images are the largest size"
     assert "cutout" in [arm.name for arm in study.plan(digits())]
 
 

@@ -187,6 +187,23 @@ def test_test_fold_never_reaches_the_search(tmp_path, clock, monkeypatch):
     assert not any(np.isin(part.index, test).any() for part in seen)
 
 
+def test_folder_arm_with_test_images_and_such_a_pool_are_refused_before_the_search(tmp_path, clock):
+    data = digits()
+    stolen = data.select(np.concatenate([data.in_fold("test")[:3], data.in_fold("train")[:20]])).but(fold=None)
+    ganaug.write(stolen, tmp_path / "made", "folder")
+    with pytest.raises(InputError, match="3 near copies of test images"):
+        search(arms=[f"folder:{tmp_path / 'made'}"]).run(data, tmp_path / "out")
+    with pytest.raises(InputError, match="hold 3 test images"):
+        pool = stolen.but(label=None, classes=())
+        search().run(data.but(others={"unlabelled": pool}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_few_shot_is_not_searched(tmp_path):
+    with pytest.raises(InputError, match="study few_shot with named arms"):
+        search(task="few_shot").run(digits(), tmp_path / "out")
+
+
 def test_poisoned_test_rows_change_no_trial(tmp_path, clock):
     data, given = digits(), {"task": Looking()}
     test, pixels, label = data.in_fold("test"), data.image[np.arange(len(data))].copy(), data.label.copy()

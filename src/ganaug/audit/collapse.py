@@ -28,6 +28,7 @@ CARD = dict(  # noqa: C408 - cards are read keyword by keyword
 )
 
 LIMIT = 0.1  # of the diversity of real images
+LEAST = 10  # generated images of a class that is judged
 SAMPLE = 2000  # rows of a set, or of a class, that are compared
 
 
@@ -40,7 +41,8 @@ def collapse(
     """Mean pairwise distance of generated over real images: `ratio`, and `per_class` where labels are given.
 
     `collapsed` where any of the ratios is below 0.1; `sentence` says which. JSON-ready; classes are named by
-    their numbers as text, and need two images in both sets. Large sets are thinned evenly to 2,000 rows (a class).
+    their numbers as text, and need ten generated images, since two may be alike by chance, and two real ones. Large
+    sets are thinned evenly to 2,000 rows (a class).
     Raises `InputError` on fewer than two images, on real images that are all alike, or on labels for one set only.
     """
     if min(len(fake), len(real)) < 2:
@@ -65,7 +67,8 @@ def _per_class(fake: Tensor, real: Tensor, fake_labels: Tensor | None, real_labe
     if fake_labels is None or real_labels is None:
         raise InputError("labels: expected labels of both sets or of none, found those of one; give both.")
     own, expected = _diversity(fake, fake_labels), _diversity(real, real_labels)
-    return {str(c): own[c] / expected[c] for c in own if expected.get(c, 0) > 0}
+    judged = [c for c in own if expected.get(c, 0) > 0 and int((fake_labels == c).sum()) >= LEAST]
+    return {str(c): own[c] / expected[c] for c in judged}
 
 
 def _diversity(x: Tensor, labels: Tensor) -> dict[int, float]:

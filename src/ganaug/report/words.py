@@ -148,7 +148,8 @@ def regime_sentence(manifest: dict[str, Any]) -> str:
     if regime == "re-split":
         return (
             "There was no separate test fold, so each repeat splits the data anew. Repeats then share images, and "
-            "the interval is widened for it."
+            "the interval is widened for it. Length and strength of the rules were chosen on images that test in other "
+            "repeats, for all arms alike."
         )
     return str(regime) if regime else "The regime was not recorded."
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from ganaug.study.arms import NOT_ASKED, Arm
 from ganaug.study.cache import Cache
 from ganaug.study.verdict import signed
+
+COPIES = 0.02  # share of generated images above which the audit says more than its own false alarms do
 
 
 def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
@@ -23,7 +26,8 @@ def claim(v: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
     """One verdict as part of a sentence."""
     said = {"helps": "helps", "harms": "harms", "no material difference": "makes no material difference"}
     facts = [f"{signed(v['effect'])} points against {v['against']}"]
-    if v["verdict"] == "helps" and behind_rules(v["arm"], verdicts):
+    rival = against_rules(v["arm"], verdicts)
+    if v["verdict"] == "helps" and rival and rival["verdict"] == "harms":
         facts.append("less than the rules do")
     if v["failed"]:
         facts.append(f"failed in {v['failed']} of {v['repeats']} repeats")
@@ -54,22 +58,25 @@ def paragraph(
     asked = asked_about(verdicts, arms)
     sizes = {v["shots"] for v in asked}
     fooled = {p["arm"].removeprefix("placebo:") for p in placebos if p["verdict"] == "helps" and p["shots"] in sizes}
-    winners = [v for v in asked if v["verdict"] == "helps" and v["arm"] not in fooled]
-    behind = [v["arm"] for v in winners if behind_rules(v["arm"], verdicts)]
-    winners = [v for v in winners if v["arm"] not in behind]
+    helpful = [v for v in asked if v["verdict"] == "helps" and v["arm"] not in fooled]
+    rivals = [against_rules(v["arm"], verdicts) or v for v in helpful]
+    winners = [v for v in rivals if v["verdict"] == "helps"]
     said = [on_rules(verdicts)]
-    said += [
-        f"{name} improves on no augmentation but falls behind the rules, so the rules are the better choice."
-        for name in behind
-    ]
+    said += [beaten(v) for v in rivals if v not in winners]
     if winners:
         best = max(winners, key=lambda v: v["effect"])
-        said.append(use(best, next(a for a in arms if a.name == best["arm"])))
-    elif asked and not behind:
+        said += use(best, next(a for a in arms if a.name == best["arm"]), made)
+    elif asked and not helpful:
         said.append("No other arm has shown that it improves on its baseline, so leave them out for now.")
     said += [
         f"The placebo of {name} helps too, so its gain does not come from what its images show."
         for name in sorted(fooled)
+    ]
+    told = {p["arm"] for p in placebos}
+    said += [
+        f"Shuffling the labels of {arm.name.removeprefix('placebo:')} changes none, so it has no placebo."
+        for arm in arms
+        if arm.kind == "placebo" and arm.name not in told
     ]
     said += undecided(asked)
     said += [f"{name} failed or collapsed in part and was counted as its baseline." for name in broken(made)]
@@ -78,10 +85,18 @@ def paragraph(
     return " ".join(s for s in said if s)
 
 
-def behind_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an arm is no better than the rules at the largest training size."""
+def against_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What was found on an arm against the rules at the largest training size; None where they were not compared."""
     found = [v for v in verdicts if v["arm"] == arm and v["against"] == "rules"]
-    return bool(found) and found[-1]["effect"] <= 0
+    return found[-1] if found else None
+
+
+def beaten(rival: Mapping[str, Any]) -> str:
+    """On an arm that improves on no augmentation, and not on the rules."""
+    said = f"{rival['arm']} improves on no augmentation but "
+    if rival["verdict"] == "harms":
+        return said + "falls behind the rules, so the rules are the better choice."
+    return said + "has not shown to be better than the rules, which cost less."
 
 
 def on_rules(verdicts: Sequence[Mapping[str, Any]]) -> str:
@@ -97,22 +112,45 @@ def on_rules(verdicts: Sequence[Mapping[str, Any]]) -> str:
     }.get(verdict, f"Whether the rules help is undecided ({effect} points); they cost little, so keep them.")
 
 
-def use(verdict: Mapping[str, Any], arm: Arm) -> str:
-    """How to use the arm that helps."""
-    how = f"Add {verdict['arm']}: it brings {signed(verdict['effect'])} points over {verdict['against']}"
+def use(verdict: Mapping[str, Any], arm: Arm, made: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How to use the arm that helps, and what to know of its images."""
+    instead = " instead of the rules" if verdict["against"] == "rules" and arm.baseline == "none" else ""
+    how = f"{'Use' if instead else 'Add'} {verdict['arm']}{instead}: it brings {signed(verdict['effect'])} points over "
+    how += verdict["against"]
     if arm.recipes:
         name, recipe = arm.recipes[0]
         how += f" (plan {recipe.plan}, {recipe.labels} labels)"
         if recipe.system != "folder":
             how += f"; the images of the first repeat are in images/{Cache.slug(name)}"
-    return how + "."
+    return [how + ".", *warnings_on_copies(arm, made)]
+
+
+def warnings_on_copies(arm: Arm, made: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the audit says of each of the arm's recipes whose images copy training images."""
+    shares = {name: copied(name, made) for name, _ in arm.recipes}
+    return [
+        f"Beware: {share:.0%} of the images of {name} copy training images: they give these away and add little."
+        for name, share in shares.items()
+        if share
+    ]
+
+
+def copied(name: str, made: Sequence[Mapping[str, Any]]) -> float:
+    """The share of a recipe's images that copy training images; 0 where false alarms explain it."""
+    found = [m["copies"] for m in made if m["arm"] == name and m.get("copies")]
+    if not found or name == "duplicate":
+        return 0.0
+    share, alarms = fmean(c["share"] for c in found), max(c.get("false_alarms") or 0.0 for c in found)
+    return share if share > max(COPIES, alarms) else 0.0
 
 
 def undecided(asked: Sequence[Mapping[str, Any]]) -> list[str]:
     """How many repeats would decide what is still open."""
     said = []
     for v in asked:
-        if v["verdict"] == "inconclusive":
+        if v["failed"] == v["repeats"]:
+            said.append(f"Nothing is known of {v['arm']}: it failed or collapsed in every repeat.")
+        elif v["verdict"] == "inconclusive":
             needed = v["repeats_needed"]
             how = f"about {needed} repeats would decide" if needed else "more test images are needed to decide"
             said.append(f"{v['arm']} against {v['against']} is undecided: {how}.")

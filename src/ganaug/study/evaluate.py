@@ -6,8 +6,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
-
 from ganaug.audit.collapse import collapse
 from ganaug.audit.copies import find_copies, planted_detection
 from ganaug.core.loop import Budget
@@ -20,7 +18,8 @@ from ganaug.data.view import TrainView
 from ganaug.metrics.extractors import NetworkFeatures
 from ganaug.metrics.report import quality
 from ganaug.study.folds import fold, training_view
-from ganaug.study.generate import as_in
+from ganaug.study.generate import as_in, some
+from ganaug.study.inspect import most_compared
 from ganaug.study.source import MixedSource
 from ganaug.study.study import StudyLog
 from ganaug.tasks.classification import Classifier
@@ -54,7 +53,8 @@ def evaluate(
     learner = learner or Classifier()
     judge = trained(train, learner, steps, seed, "training on real images", log)
     features = features or NetworkFeatures(judge, f"small CNN trained on {len(train)} training images")
-    fake, held, seen = some(synthetic, seed), some(test, seed), some(train, seed, MOST_COPIED)
+    fake, held = (some(each, seed, most_compared(each, MOST)) for each in (synthetic, test))
+    seen = some(train, seed, most_compared(train, MOST_COPIED))
     rival = trained(made, learner, steps, seed, "training on synthetic images", log) if made else None
     return {
         "quality": quality(
@@ -69,11 +69,6 @@ def evaluate(
             "reference": "held-out real images",
         },
     }  # fmt: skip
-
-
-def some(data: ImageSet, seed: int, most: int = MOST) -> Any:
-    """At most so many rows as a batch."""
-    return data.batch(np.sort(np.random.default_rng(seed).permutation(len(data))[:most]))
 
 
 def trained(train: TrainView, learner: Learner, steps: int, seed: int, what: str, log: StudyLog | None) -> Any:

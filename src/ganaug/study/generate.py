@@ -7,14 +7,14 @@ import hashlib
 import io
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ganaug.audit.collapse import collapse
+from ganaug.audit.collapse import LEAST, collapse
 from ganaug.audit.copies import find_copies, planted_detection
 from ganaug.core import sampling
 from ganaug.core.card import Recipe
@@ -33,11 +33,14 @@ from ganaug.parts.labels.policies import label_policy
 from ganaug.study.arms import RULES, numbers
 from ganaug.study.cache import Cache
 from ganaug.study.folds import TARGET, Fold, learns_masks, training_view, with_labels
+from ganaug.study.inspect import most_compared
 from ganaug.study.pictures import pictured
 from ganaug.study.quality import measure_quality
 
 DEFAULT_STEPS = 1000
-LEAST_PLANTED = 32
+LOOKED_AT = 512  # generated images of a cell, or more where there are many classes
+HELD, LEAST_HELD = 512, 50  # real images outside the training rows that say what is no copy
+REFERENCES, LEAST_PLANTED = 1000, 32  # real images among which copies are planted
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def run_generator(data: ImageSet, job: GeneratorJob, cache: Cache) -> dict:
     try:
         made, steps = make_images(data, job, kept_system(cache, key))
         facts |= {"status": "ok", "note": "", "generated": len(made), "steps": steps}
+        facts["one_class"] = not learns_masks(data) and made.label is not None and len(np.unique(made.label)) == 1
         facts |= look_at(data, job, made, cache)
         store_images(cache.images(key), made)
     except (FoldError, InputError):
@@ -118,15 +122,22 @@ def make_images(data: ImageSet, job: GeneratorJob, keep: Path) -> tuple[ImageSet
         return folder_images(data, job), 0
     system = system_of(job.recipe)
     steps = (job.steps or DEFAULT_STEPS) if system.default_steps() else 0
-    system.fit(view, budget=Budget(steps=steps), seed=job.fold.seed)
+    wanted = numbers(job.recipe.plan, view.counts())
+    learnt = view.select(of_classes(view, wanted)) if isinstance(system, PerClass) and wanted else view
+    system.fit(learnt, budget=Budget(steps=steps), seed=job.fold.seed)
     alone = "sample" not in system.CARD.can and not system.CARD.on_batch  # of one image, no other mixed in
     if alone and data.label is None and data.identity is not None:
         system.save(keep)
-    wanted = numbers(job.recipe.plan, view.counts())
     if not wanted:
         return view.select(np.zeros(0, np.int64)), steps
     made = asked_for(system, view, wanted, job.fold.seed)
     return with_labels(made.but(label=None)) if learns_masks(data) else made, steps
+
+
+def of_classes(view: TrainView, names: Iterable[str]) -> np.ndarray:
+    """The rows of the named classes: clones of other classes would be trained for nothing."""
+    assert view.label is not None
+    return np.flatnonzero(np.isin(view.label, [view.classes.index(name) for name in names]))
 
 
 def asked_for(system: System, view: TrainView, wanted: Mapping[str, int], seed: int) -> ImageSet:
@@ -196,13 +207,14 @@ def with_masks_as(made: ImageSet, data: ImageSet, path: str) -> ImageSet:
 
 def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> dict:
     """Collapse and copies for every repeat; planted copies, quality and a picture for the first."""
-    if len(made) < 2:
-        return {}
-    rows = np.random.default_rng(job.fold.seed).permutation(len(made))[:512]
     view: ImageSet = training_view(data, job.fold.train, job.fold.offered)
     if data.domain is not None:  # translated images are to look like the target's
         view = view.others[TARGET]
-    fake, real = made.batch(np.sort(rows)), view.batch(np.arange(len(view)))
+    if min(len(made), len(view)) < 2:
+        return {}
+    looked_at = max(LOOKED_AT, LEAST * len(view.classes))  # so that each class has enough to be judged by
+    fake = some(made, job.fold.seed, looked_at)
+    real = some(view, job.fold.seed, most_compared(view, len(view)))
     facts = alarms(data, job, fake, real)
     if job.repeat == 0:
         facts["copies"] |= planted_facts(data, job)
@@ -212,14 +224,23 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
     return facts
 
 
+def some(data: ImageSet, seed: int, most: int) -> Any:
+    """At most so many random rows of a set as a batch."""
+    return data.batch(np.sort(np.random.default_rng(seed).permutation(len(data))[:most]))
+
+
 def alarms(data: ImageSet, job: GeneratorJob, fake: Batch, real: Batch) -> dict:
     """Whether the generator collapsed, and how many of its images are copies."""
     assert fake.image is not None and real.image is not None
     labels = () if fake.label is None or real.label is None else (fake.label, real.label)
-    held = data.images(job.fold.pool[:512]) if len(job.fold.pool) >= 50 else None
+    pool = np.random.default_rng(job.fold.seed).permutation(job.fold.pool)[:HELD]
+    held = data.images(pool) if len(pool) >= LEAST_HELD else None
     alarm = collapse(fake.image, real.image, *labels)
     copies = find_copies(fake.image, real.image, holdout=held)
-    facts: dict[str, Any] = {"collapse": alarm, "copies": {"share": copies.share, "n": len(fake.image)}}
+    facts: dict[str, Any] = {
+        "collapse": alarm,
+        "copies": {"share": copies.share, "n": len(fake.image), "among": len(real.image)},
+    }
     return facts | ({"status": "collapsed", "note": alarm["sentence"]} if alarm.get("collapsed") else {})
 
 
@@ -233,7 +254,8 @@ def depicted(job: GeneratorJob, cache: Cache, fake: Batch, real: Batch, mask_cla
 
 def planted_facts(data: ImageSet, job: GeneratorJob) -> dict:
     """How surely planted copies are found at this sample size; needs real images beside the training rows."""
-    reference = np.concatenate([job.fold.train, job.fold.pool])[:1000]
+    rows = np.concatenate([job.fold.train, job.fold.pool])
+    reference = np.random.default_rng(job.fold.seed).permutation(rows)[: min(REFERENCES, most_compared(data))]
     if len(reference) < LEAST_PLANTED:
         return {}
     planted = dict(planted_detection(data.images(reference), seed=job.fold.seed))

@@ -85,14 +85,19 @@ def fold_sizes(data: ImageSet) -> dict[str, int]:
 
 def compared(data: ImageSet, train: ImageSet) -> dict:
     """Duplicates in the training fold and leaks into the test fold."""
-    height, width, channels = data.image.shape
-    most = min(MOST, max(MOST_VALUES // (height * width * channels), 1))  # type: ignore[operator]
+    most = most_compared(data)
     some = train.images(np.arange(min(len(train), most)))
     same = duplicates(some)
     test = data.in_fold("test")[:most]
     groups = (None, None) if data.group is None else (train.groups[: len(some)], data.groups[test])
     between = leaks(some, data.images(test), *groups) if len(test) else {}
     return {"duplicates": {"groups": len(same), "rows": same[:10]}, "leaks": between}
+
+
+def most_compared(data: ImageSet, most: int = MOST) -> int:
+    """How many images of a set are compared at once: `most`, or as many as fit into a gigabyte."""
+    height, width, channels = data.image.shape
+    return min(most, max(MOST_VALUES // (height * width * channels), 1))  # type: ignore[operator]
 
 
 def warnings_on(found: dict) -> list[str]:

@@ -8,6 +8,9 @@ that `crossed_t` can tell what images share over repeats from what repeats do on
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Int, Shaped
 from numpy import ndarray
@@ -51,7 +54,18 @@ def _folds(test_share: float) -> int:
 
 
 def _round(labels: ndarray, groups: ndarray | None, folds: int, seed: tuple[int, int]) -> list:
+    numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64).tobytes()
+    return _splits(labels.astype(np.int64).tobytes(), numbers, folds, seed)
+
+
+@lru_cache(maxsize=32)  # a study asks for the rows of a repeat again and again
+def _splits(labels: bytes, groups: bytes | None, folds: int, seed: tuple[int, int]) -> list:
+    """The folds of one round, for labels and groups as the bytes of their numbers."""
+    strata = np.frombuffer(labels, np.int64)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
     splitter = kind(n_splits=folds, shuffle=True, random_state=state)
-    return list(splitter.split(np.zeros(len(labels)), labels, groups))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class with fewer images than folds is in some test folds only
+        whole = None if groups is None else np.frombuffer(groups, np.int64)
+        return list(splitter.split(np.zeros(len(strata)), strata, whole))

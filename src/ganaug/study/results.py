@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganaug.audit.leaks import leaks
+from ganaug.core.card import Recipe
 from ganaug.core.catalogue import catalogue
 from ganaug.data.image_set import ImageSet
+from ganaug.parts.labels.policies import label_policy
 from ganaug.study import advice
 from ganaug.study.adaptation import gaps
 from ganaug.study.arm_words import id_of
 from ganaug.study.arms import NOT_ASKED, Arm
 from ganaug.study.folds import learns_masks, regime_of, training_view
+from ganaug.study.inspect import most_compared
 from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
 from ganaug.study.statistics import cluster_bootstrap, corrected_resampled_t, paired_t
 from ganaug.study.verdict import Comparison, Verdict, verdicts
@@ -44,7 +47,7 @@ def collect(
 ) -> dict:
     """The content of `results.json`."""
     judged = judge(study, data, arms, cells)
-    placebos = judge_placebos(study, data, arms, cells)
+    placebos = judge_placebos(study, data, arms, cells, made)
     return {
         "manifest": manifest(study, data, saturation, fingerprint, started),
         "summary": {
@@ -113,10 +116,22 @@ def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dic
     return compared(study, data, pairs, cells)
 
 
-def judge_placebos(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> list[dict]:
-    """The placebos against the baselines of their arms, a family of their own."""
-    pairs = [(arm.name, arm.baseline) for arm in arms if arm.kind == "placebo"]
+def judge_placebos(
+    study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict], made: Sequence[dict]
+) -> list[dict]:
+    """The placebos against the baselines of their arms, a family of their own.
+
+    One whose images are all of one class is left out: shuffling their labels changes none, so it is its arm again.
+    """
+    one_class = {m["arm"] for m in made} - {m["arm"] for m in made if not m.get("one_class")}
+    placebos = [arm for arm in arms if arm.kind == "placebo"]
+    pairs = [(arm.name, arm.baseline) for arm in placebos if not all(unshuffled(*r, one_class) for r in arm.recipes)]
     return compared(study, data, pairs, cells)
+
+
+def unshuffled(name: str, recipe: Recipe, one_class: Collection[str]) -> bool:
+    """Whether a recipe's images have the same labels however these are shuffled."""
+    return name in one_class and not label_policy(recipe.labels).asks
 
 
 def compared(study: Study, data: ImageSet, pairs: Sequence[tuple[str, str]], cells: Sequence[dict]) -> list[dict]:
@@ -294,12 +309,17 @@ def installed(name: str) -> str:
         return ""
 
 
-def leak_facts(data: ImageSet, most: int = 5000) -> dict:
-    """Images that stand in both folds of a given split; a re-split study keeps groups together by itself."""
+def leak_facts(data: ImageSet) -> dict:
+    """Images that stand in both folds of a given split, or in both domains where the target is re-split.
+
+    A re-split study keeps groups together by itself.
+    """
     train, test = data.in_fold("train", "val"), data.in_fold("test")
+    if not len(test) and data.domain is not None:
+        train, test = (np.flatnonzero(data.domain == domain) for domain in (0, 1))
     if not len(test):
         return {}
-    rng = np.random.default_rng(0)
+    rng, most = np.random.default_rng(0), most_compared(data)
     train, test = (np.sort(rng.permutation(rows)[:most]) for rows in (train, test))
     groups = (data.group[train], data.group[test]) if data.group is not None else (None, None)
     found = leaks(data.images(train), data.images(test), *groups)

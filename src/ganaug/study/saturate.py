@@ -66,7 +66,8 @@ def inner_fold(fold: Fold, data: ImageSet, trial: int) -> Fold:
     """
     seed = derive(fold.seed, "saturation", trial) % 2**31
     view = training_view(data, fold.train)
-    if learns_masks(data) and len(fold.pool) >= LEAST_VALIDATION:
+    least = LEAST_VALIDATION if len(np.unique(view.groups)) > 1 else 1  # a single image can't be parted
+    if learns_masks(data) and len(fold.pool) >= least:
         pool = np.random.default_rng(seed).permutation(fold.pool)[:MOST_VALIDATION]
         return Fold(fold.train, fold.pool[:0], np.sort(pool), seed)
     if learns_masks(data):

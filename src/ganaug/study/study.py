@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
 import sys
@@ -110,7 +111,7 @@ class Study:
     def sizes(self) -> list[int | None]:
         """Training sizes in rising order."""
         several = [self.shots] if self.shots is None or isinstance(self.shots, int) else list(self.shots)
-        return sorted(set(several), key=lambda n: -1 if n is None else n)
+        return sorted(set(several), key=lambda n: math.inf if n is None else n)
 
     @property
     def learner(self) -> Learner:

@@ -29,9 +29,11 @@ from ganaug.core.seeding import derive
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import FOLDS, ImageSet
 from ganaug.study import rounds, saturate
+from ganaug.study.advice import warnings_on_copies
 from ganaug.study.arms import Arm, parse_arm, stored_arm, with_controls
 from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, run_learner
+from ganaug.study.folder_arm import refuse_pool_copies, refuse_test_copies
 from ganaug.study.folds import Fold, fold, regime_of, training_view
 from ganaug.study.generate import GeneratorJob
 from ganaug.study.parallel import run_all
@@ -99,8 +101,10 @@ class Tune:
         begun = rounds.now()
         if not self.minutes > 0:
             raise InputError(f"minutes must be above 0, found {self.minutes:g}.")
+        if self.task == "few_shot":
+            raise InputError("tune searches for classification, segmentation and reid: study few_shot with named arms.")
         data = with_test_fold(self.study().prepared(data), self.seed)
-        self.study().fold(data, self.shots, 0)
+        refuse_pool_copies(data, [self.study().fold(data, self.shots, 0)])
         if self.arms:
             self.refuse_baselines(data)
         search = Search.open(self, data, Path(folder), resume, begun, log)
@@ -109,9 +113,9 @@ class Tune:
         return search.finish(winner, ranking, confirmed)
 
     def refuse_baselines(self, data: ImageSet) -> None:
-        """InputError for arms that can't be studied, and for those that the search compares all others with."""
-        asked = list(self.arms or ())
-        self.study(arms=asked).plan(data)
+        """InputError for arms that can't be studied or hold test images, and for what all others are compared with."""
+        asked, study = list(self.arms or ()), self.study()
+        refuse_test_copies(self.study(arms=asked).plan(data), data, [self.shots], 1, study.fold)
         view = training_view(data, data.in_fold("train", "val"))
         for arm in (parse_arm(given, view) for given in asked):
             if arm.name == arm.baseline or arm.kind == "control" or arm.name == saturate.RULES.name:
@@ -490,7 +494,9 @@ def sentence(
         return said + " No recipe has shown that it helps on this set, so keep the rules."
     if any(p["verdict"] == "helps" for p in confirmed.get("placebos", ())):
         return said + " Its placebo helps too, so the gain does not come from what its images show."
-    return said + f" Use {winner.name}."
+    if not confirmed.get("placebos"):
+        said += " No placebo was compared, so what brings the gain is open."
+    return " ".join([f"{said} Use {winner.name}.", *warnings_on_copies(winner.arm, confirmed["generators"])])
 
 
 def again(folder: Path, winner: Candidate, tune: Tune, length: int) -> str:

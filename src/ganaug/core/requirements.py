@@ -13,6 +13,9 @@ from ganaug.data.spec import Spec
 if TYPE_CHECKING:
     from ganaug.core.system import System
 
+TWO = "folders trainA/ and trainB/"
+GIVEN_BY = {"unlabelled": "--unlabelled PATH, or --unlabelled rest in a study"}  # a further set
+
 
 def check_requirements(system: System, train: ImageSet) -> None:
     """InputError that names what is missing; a warning where a class has fewer images than the card advises."""
@@ -34,7 +37,7 @@ def missing(system: System, train: ImageSet) -> list[str]:
     if "mask" in system.needs and "mask" in spec.fields and not spec.mask_classes:
         said.append(f"{card.id} needs names for the values of the masks: give mask_classes=('ground', 'roof', ...).")
     said += [
-        f"{card.id} needs a second set '{name}': folders trainA/ and trainB/, or data.but(others={{'{name}': ...}})."
+        f"{card.id} needs a second set '{name}': {GIVEN_BY.get(name, TWO)}, or data.but(others={{'{name}': ...}})."
         for name in card.sets
         if name not in spec.others
     ]

@@ -21,6 +21,8 @@ from ganaug.study.folds import ONE_CLASS, learns_masks
 RULES = "basic_ops"
 OWN_PIPELINES = ("albumentations", "kornia", "pipeline", "torchvision")  # stand for what the user puts into them
 NOT_ASKED = ("control", "oracle", "placebo")  # kinds of arms that are compared with, not asked about
+POOL = "unlabelled"  # the further set of images without labels
+TURNS, MOST_DRAWS = 2, 20_000  # times that each image of a pool is drawn on average, and draws in all
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
 
 
@@ -171,12 +173,22 @@ def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
                 raise InputError(f"arm '{arm.name}': {field} of {recipe.system} must lie in 0..1, found {value}.")
         if not recipe.keep:
             raise InputError(f"arm '{arm.name}': keep of {recipe.system} is 0, which leaves no image: give a share.")
+        if label_policy(recipe.labels).needs_label and recipe.system != "folder" and takes_pool(str(recipe.system)):
+            raise InputError(
+                f"arm '{arm.name}': images of {recipe.system} have no label of their own, so labels={recipe.labels} "
+                "can't be: use teacher, pseudo_label or uniform."
+            )
         known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
         if recipe.keep < 1 and not known:
             raise InputError(
                 f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {recipe.system} "
                 "come without one: leave it at 1."
             )
+
+
+def takes_pool(id: str) -> bool:
+    """Whether a system hands out unlabelled images."""
+    return POOL in entry(id).card["sets"]
 
 
 def refuse_without_masks(arm: Arm, data: ImageSet) -> None:
@@ -208,6 +220,9 @@ def default_recipe(id: str, data: ImageSet) -> Recipe:
         return Recipe(system=id, plan="x1", share=1.0, labels="carry")  # the translated set instead of the given one
     labels = "hard" if id == "folder" else entry(id).card["labels"]
     labels = "hard" if labels == "none" else labels  # an unconditional system is fitted one clone a class
+    if id != "folder" and takes_pool(id) and POOL in data.others:
+        draws = min(TURNS * len(data.others[POOL]), MOST_DRAWS)
+        return Recipe(system=id, labels=labels, plan=max(draws // max(len(counts), 1), 1))
     return Recipe(system=id, labels=labels, plan="balance" if skewed else "x10", share=None if skewed else 0.5)
 
 
@@ -275,7 +290,9 @@ def suiting(data: ImageSet, task: str = "classification") -> list[dict[str, str]
             continue
         if item.id in ("duplicate", RULES, *OWN_PIPELINES) or (item.kind == "recipe" and task == "classification"):
             continue
-        if any(field not in spec.fields for field in item.card["needs"]) or item.card["sets"]:
+        if any(field not in spec.fields for field in item.card["needs"]):
+            continue
+        if any(name != POOL or name not in data.others for name in item.card["sets"]):
             continue
         if item.card["channels"] == "rgb" and spec.channels != 3:
             continue
@@ -292,6 +309,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
     """(rank, reason) of one entry for a set with this smallest class; rank 0 leaves it out."""
     if item.kind == "recipe":
         return 4, "makes images without identities; its label policy decides what they teach"
+    if takes_pool(item.id):
+        return 1, "takes the unlabelled images, with the labels that a model of the others gives them"
     if "model" in item.card["can"]:
         return 3, "trains generator and recogniser together"
     if item.kind == "transform":
@@ -316,6 +335,14 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
 
 def choose(data: ImageSet) -> tuple[list[str], str]:
     """The arms a study takes when the user names none, and a sentence that says why."""
+    arms, why = chosen_by_classes(data)
+    if POOL not in data.others:
+        return arms, why
+    return [*arms, "rules+pool"], f"{why} Unlabelled images can be used as they are, so that was tried too."
+
+
+def chosen_by_classes(data: ImageSet) -> tuple[list[str], str]:
+    """The arms for a set by what its labels are and how even its classes, and why."""
     if data.mask is not None and data.classes == ONE_CLASS:
         return ["rules+dualgan_med"], "Masks are learnt, so a generator of images with their masks was tried."
     counts = [n for n in data.counts().values() if n]

@@ -18,6 +18,7 @@ from ganaug.core.protocols import Learner
 from ganaug.core.seeding import derive
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
+from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.data.spec import Spec
 from ganaug.data.view import TrainView
@@ -161,7 +162,12 @@ def source_for(
 
 
 def logits_of(made: ImageSet, model: nn.Module) -> Float[Tensor, "n k"]:
-    """What a teacher says of images."""
+    """What a teacher says of images; InputError for one that is no network."""
+    if not callable(model):
+        raise InputError(
+            f"only a network can label or filter generated images, the learner's model is a {type(model).__name__}: "
+            "choose other labels, and keep=1."
+        )
     found = []
     with torch.no_grad(), on_device() as device:
         for first in range(0, len(made), 256):

@@ -68,12 +68,17 @@ def suited(data: ImageSet, task: str) -> list[Arm]:
     """Arms on top of the rules for everything that suits a set: a transform and a generator in turn."""
     least = min((n for n in data.counts().values() if n), default=0)
     ids = [found["id"] for found in suiting(data, task) if entry(found["id"]).card["min_rows"] <= least]
-    arms = [parse_arm(f"rules+{id}", data) for id in ids if entry(id).kind != "system" or entry(id).card["needs"]]
+    arms = [parse_arm(f"rules+{id}", data) for id in ids if entry(id).kind != "system" or given(entry(id).card)]
     makers = [arm for arm in arms if arm.recipes and not arm.joint and fits(arm, data)]
     changers = [parse_arm(id, data) for id in ids if id in ALONE]
     changers += [arm for arm in arms if arm.transforms and not arm.recipes and not arm.joint]
     changers = [arm for arm in changers if task != "segmentation" or all(moves_masks(t) for t in arm.transforms)]
     return [arm for pair in zip_longest(changers, makers) for arm in pair if arm is not None]
+
+
+def given(card: Mapping[str, Any]) -> bool:
+    """Whether a system starts from more than noise: one that does not needs a model a class."""
+    return bool(card["needs"] or card["sets"])
 
 
 def fits(arm: Arm, data: ImageSet) -> bool:

@@ -102,6 +102,8 @@ def test_classes_of_another_set_are_known_by_their_names():
     made = system.sample(like=like)
     assert made.classes == ("bird", "cat", "dog") and made.label.tolist() == [1, 2, 1, 2, 2, 2]
     assert made.images()[:, 0, 0, 0].round(decimals=1).tolist() == [-0.5, 0, -0.5, 0, 0, 0]
+    numbered = system.sample(like=ImageSet.of(images, [0, 1, 0, 1, 1, 1]))
+    assert numbered.label.tolist() == [0, 1, 0, 1, 1, 1], "numbers without names are the numbers of the training set"
     with pytest.raises(ganaug.InputError, match="the given set has class 'eel'"):
         system.sample(like=ImageSet.of(images, [0] * 6, ("eel",)))
 

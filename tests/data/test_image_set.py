@@ -94,6 +94,14 @@ def test_masks_that_no_file_could_hold(mask, words):
         ImageSet.of(np.zeros((2, 4, 4, 1), np.uint8), mask=mask)
 
 
+def test_masks_of_true_and_false_and_values_without_a_name():
+    images, held = np.zeros((1, 2, 2, 1), np.uint8), np.array([[[True, False], [False, True]]])
+    data = ImageSet.of(images, mask=held)
+    assert data.mask.dtype == np.uint8 and data.mask_classes == ("0", "1")
+    with pytest.raises(InputError, match="mask value 1 has no name: 1 mask classes were given"):
+        ImageSet.of(images, mask=held.astype(np.uint8), mask_classes=("ground",))
+
+
 def test_batches_are_stored_before_the_next_is_made():
     """So a large set is never in memory as floats."""
     spec, alive = ImageSet.of(np.zeros((2, 4, 4, 3), np.uint8)).spec, []

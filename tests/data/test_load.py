@@ -158,6 +158,13 @@ def test_npz_with_masks(tmp_path, name, last):
     assert np.array_equal(data.mask, held // 255)
 
 
+def test_npz_keeps_its_images_where_a_mask_stands_beside(tmp_path):
+    arrays = {"x": np.zeros((3, 2)), "images": np.zeros((3, 5, 6), np.uint8), "mask": np.ones((3, 5, 6), np.uint8)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    data = load(tmp_path / "a.npz")
+    assert data.image.shape == (5, 6, 1) and (data.mask == 1).all()
+
+
 def test_npz_with_masks_a_fold(tmp_path):
     arrays = {f"{part}_images": np.zeros((4, 5, 6), np.uint8) for part in ("train", "test")}
     arrays |= {f"{part}_masks": np.arange(120).reshape(4, 5, 6) % (2 + k) for k, part in enumerate(("train", "test"))}
@@ -169,9 +176,9 @@ def test_npz_with_masks_a_fold(tmp_path):
 
 @pytest.mark.parametrize("held", [np.zeros((3, 5, 7), int), np.zeros((3, 5, 6)), np.full((3, 5, 6), 900)])
 def test_npz_with_masks_that_are_none(tmp_path, held):
-    np.savez(tmp_path / "a.npz", images=np.zeros((3, 5, 6), np.uint8), masks=held)
-    with pytest.raises(InputError, match=r"masks.*a\.npz.*(found|hold)"):
-        load(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 5, 6), np.uint8), masks=held, x=np.zeros(3))
+    with pytest.warns(UserWarning, match=r"the masks in .*a\.npz are not read: .*(found|hold)"):
+        assert load(tmp_path / "a.npz").mask is None
 
 
 def test_npz_a_fold_by_a_word_in_the_name(tmp_path):

@@ -242,7 +242,7 @@ def test_bad_images_and_targets_are_refused() -> None:
     with pytest.raises(InputError, match="fill must be reflect, edge or a value"):
         Pipeline("rotate", fill="wrap")
     for seed in (-1, 2**64, "1"):
-        with pytest.raises(InputError, match="seed and threads must be whole numbers"):
+        with pytest.raises(InputError, match="seed must be from 0 to 2"):
             Pipeline("rotate", seed=seed)
     for index in (-1, "a", None, 0.5):
         with pytest.raises(InputError, match="index must be the images' numbers"):
@@ -281,6 +281,8 @@ DAMAGED = [
     '{"draws": [{"operation": "rotate"}]}',
     '{"draws": [{"operation": "rotate", "acts": [true]}]}',
     '{"draws": [{"operation": "rotate", "acts": [true], "degrees": [[1, 2]]}]}',
+    '{"draws": [{"operation": "rotate", "acts": [true, true], "degrees": 3}]}',
+    '{"draws": [{"operation": "rotate", "acts": true}]}',
 ]
 
 

@@ -51,7 +51,9 @@ def test_arm_that_has_not_beaten_the_rules_is_not_recommended_however_it_beats_n
     ]
     said = paragraph(found, [], ARMS, DONE, [])
     assert "Add rules+acgan: it brings +3.0 points over rules" in said
-    assert "bagan improves on no augmentation but has not shown to be better than the rules, which cost less." in said
+    assert (
+        "bagan improves on no augmentation but has not been shown to be better than the rules, which cost less." in said
+    )
     found[2] = verdict("bagan", "rules", "helps", 0.04)
     assert "Use bagan instead of the rules: it brings +4.0 points over rules" in paragraph(found, [], ARMS, DONE, [])
     found[2] = verdict("bagan", "rules", "inconclusive", -0.0004)
@@ -77,8 +79,8 @@ def test_a_placebo_that_can_not_be_is_told():
     arms = [*ARMS, Arm("placebo:rules+acgan", "placebo", "rules", permuted=True)]
     found = [verdict("rules+acgan", "rules", "helps", 0.02)]
     said = paragraph(found, [], arms, DONE, [])
-    assert "Shuffling the labels of rules+acgan changes none, so it has no placebo." in said
-    assert "no placebo" not in paragraph(
+    assert "Shuffling the labels of rules+acgan changes none, so its placebo is not judged." in said
+    assert "not judged" not in paragraph(
         found, [verdict("placebo:rules+acgan", "rules", "harms", -0.1)], arms, DONE, []
     )
 

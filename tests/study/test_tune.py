@@ -18,7 +18,7 @@ from ganaug.core.protocols import Scores
 from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.study import cells, generate, results, rounds, space, tune
-from ganaug.study.arms import stored_arm
+from ganaug.study.arms import parse_arm, stored_arm
 from ganaug.study.folds import fold, training_view
 from ganaug.study.tune import Tune
 
@@ -197,6 +197,14 @@ def test_folder_arm_with_test_images_and_such_a_pool_are_refused_before_the_sear
         pool = stolen.but(label=None, classes=())
         search().run(data.but(others={"unlabelled": pool}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("arm", "told"), [("rules+cutout", False), ("rules+smote", True)])
+def test_a_gain_without_a_placebo_is_left_open_where_there_could_be_one(arm, told):
+    winner = space.as_it_comes(parse_arm(arm, digits()))
+    verdict = {"verdict": "helps", "sentence": "It helps."}
+    said = tune.sentence(winner, [{"difference": 0.05}], 3, verdict, {"placebos": [], "generators": []})
+    assert said.endswith(f"Use {arm}.") and ("No placebo was compared" in said) == told
 
 
 def test_few_shot_is_not_searched(tmp_path):

@@ -251,7 +251,7 @@ def test_a_time_holds_the_training_of_the_children_and_then_trials(monkeypatch):
     system = ganaug.make("fast_autoaugment", **params).fit(some_digits(), budget=ganaug.Budget(seconds=16))
     assert system.fitted_["steps"] == 16, "8 s of 16 are for two children"
     assert system.words()
-    with pytest.raises(InputError, match="training 2 networks takes about 8 s here, and 8 s were given"):
+    with pytest.raises(InputError, match="takes about 8 s here, a trial in each 1 s, and 8 s were given"):
         ganaug.make("fast_autoaugment", **params).fit(some_digits(), budget=ganaug.Budget(seconds=8))
 
 

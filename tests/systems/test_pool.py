@@ -11,10 +11,12 @@ import ganaug
 from ganaug.core.card import Recipe
 from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
+from ganaug.data.image_set import ImageSet
 from ganaug.study import generate
 from ganaug.study.study import Study
 from ganaug.systems.low_data import pool as module
 from ganaug.tasks.classification import Classifier
+from ganaug.tasks.segmentation import Segmenter
 
 
 def with_pool(n=40):
@@ -71,3 +73,18 @@ def test_a_study_of_a_set_with_a_pool_tries_it_by_itself():
     assert "rules+pool" in [arm.name for arm in study.plan(data)]
     assert "Unlabelled images can be used as they are" in study._why
     assert "rules+pool" not in [arm.name for arm in Study(repeats=1).plan(data.but(others={}))]
+
+
+def test_no_classes_are_guessed_for_masks():
+    images, mask = np.zeros((12, 16, 16, 1), np.uint8), np.arange(12 * 256).reshape(12, 16, 16) % 2
+    data = ImageSet.of(images, mask=mask.astype(np.uint8), mask_classes=("a", "b"), fold=np.repeat([0, 2], 6))
+    pool = ImageSet.of(images)
+    arms = Study(task=Segmenter(width=4), repeats=1).plan(data.but(others={"unlabelled": pool}))
+    assert "rules+dualgan_med" in [arm.name for arm in arms] and "rules+pool" not in [arm.name for arm in arms]
+
+
+def test_a_pool_of_another_kind_of_images_is_refused():
+    data, _ = with_pool()
+    other = ImageSet.of(np.zeros((9, 8, 8, 3), np.uint8))
+    with pytest.raises(InputError, match=r"unlabelled images must be \(8, 8, 1\) as the others, found \(8, 8, 3\)"):
+        ganaug.make("pool").fit(data.but(others={"unlabelled": other}))

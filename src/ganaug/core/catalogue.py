@@ -144,7 +144,11 @@ def make(id: str, *, preset: str | None = None, **params: Any) -> System:
 
 
 def refuse_value(id: str, name: str, value: Any, annotation: str) -> None:
-    """InputError for a value that isn't what a parameter annotated int, float, bool or str takes, or is negative."""
+    """InputError for a value that isn't what a parameter annotated int, float, bool or str takes.
+
+    Numbers are finite and not negative, whole ones from 1 on but for MAY_BE_ZERO; places (`*_from`) also count from
+    the end.
+    """
     if annotation not in KINDS:
         return
     kind, said = KINDS[annotation]

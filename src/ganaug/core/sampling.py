@@ -26,7 +26,7 @@ from ganaug.data.batch import Batch
 from ganaug.data.errors import InputError
 from ganaug.data.geo import place_of, with_place
 from ganaug.data.image_set import ImageSet
-from ganaug.data.renumber import with_classes, with_mask_classes
+from ganaug.data.renumber import unnamed, with_classes, with_mask_classes
 from ganaug.data.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -111,11 +111,15 @@ def given(system: System, like: ImageSet) -> ImageSet:
 
 
 def in_trained_numbers(system: System, like: ImageSet) -> ImageSet:
-    """A set with the training set's numbers of the classes that a system needs; InputError for other classes."""
-    if "label" in system.needs and like.label is not None:
-        like = with_classes(like, system.spec.classes, "the given set")
-    if "mask" in system.needs and like.mask is not None:
-        like = with_mask_classes(like, system.spec.mask_classes, "the given set")
+    """A set with the training set's numbers of the classes that a system needs; InputError for other classes.
+
+    Classes that an array names by their numbers alone are these numbers.
+    """
+    labels, masks = system.spec.classes, system.spec.mask_classes
+    if "label" in system.needs and like.label is not None and not unnamed(like.classes, labels):
+        like = with_classes(like, labels, "the given set")
+    if "mask" in system.needs and like.mask is not None and not unnamed(like.mask_classes, masks):
+        like = with_mask_classes(like, masks, "the given set")
     return like
 
 

@@ -100,10 +100,7 @@ class ImageSet:
             if top >= len(classes):
                 raise InputError(f"label {top} has no name: {len(classes)} classes were given.")
         if columns.get("mask") is not None:
-            refuse_masks(columns["mask"], images.shape[1:3])
-            known = columns["mask"][columns["mask"] != UNKNOWN]
-            numbers = tuple(map(str, range(int(known.max(initial=0)) + 1)))
-            columns["mask_classes"] = columns.get("mask_classes") or numbers
+            columns |= masks_of(np.asarray(columns["mask"]), images.shape[1:3], columns.get("mask_classes", ()))
         return cls(image=ArrayPixels(images), classes=tuple(classes or ()), **columns)
 
     # --- what it holds -------------------------------------------------------------------------------------------
@@ -263,6 +260,19 @@ def of_parts(parts: Sequence[Mapping[str, Any]], spec: Spec) -> ImageSet:
     views = {name: of_parts([part["views"][name] for part in parts], spec.views[name]) for name in known}
     told = {"classes": spec.classes, "attribute_names": spec.attributes, "bands": spec.bands}
     return ImageSet(scaling=spec.scaling, views=views, mask_classes=spec.mask_classes, **told, **columns)
+
+
+def masks_of(masks: np.ndarray, size: tuple[int, ...], names: Sequence[str]) -> dict[str, Any]:
+    """Masks and the names of their values, which default to the numbers.
+
+    InputError for another size than the images', other numbers than 0 to 255, and a value without a name.
+    """
+    masks = masks.astype(np.uint8) if masks.dtype == bool else masks
+    refuse_masks(masks, size)
+    top = int(masks[masks != UNKNOWN].max(initial=0))
+    if names and top >= len(names):
+        raise InputError(f"mask value {top} has no name: {len(names)} mask classes were given.")
+    return {"mask": masks, "mask_classes": tuple(names) or tuple(map(str, range(top + 1)))}
 
 
 def refuse_masks(masks: np.ndarray, size: tuple[int, ...]) -> None:

@@ -24,7 +24,7 @@ def with_classes(data: ImageSet, classes: Sequence[str], what: str) -> ImageSet:
 
 
 def with_mask_classes(data: ImageSet, classes: Sequence[str], what: str) -> ImageSet:
-    """The set with masks numbered as in `classes`, 255 as it is; InputError for names of other classes."""
+    """The same for the masks of a set, 255 as it is; InputError for names of other classes."""
     assert data.mask is not None
     unknown = [name for name in data.mask_classes if name not in classes]
     if unknown:
@@ -33,6 +33,11 @@ def with_mask_classes(data: ImageSet, classes: Sequence[str], what: str) -> Imag
     table = np.full(UNKNOWN + 1, UNKNOWN, np.uint8)
     table[: len(data.mask_classes)] = numbers(data.mask_classes, classes, UNKNOWN)[:-1]
     return data.but(mask=table[data.mask], mask_classes=tuple(classes))
+
+
+def unnamed(classes: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether classes are called by their numbers alone, and so can only mean these numbers of `wanted`."""
+    return len(classes) <= len(wanted) and list(classes) == list(map(str, range(len(classes))))
 
 
 def numbers(names: Sequence[str], wanted: Sequence[str], unknown: int) -> np.ndarray:

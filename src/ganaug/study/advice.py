@@ -72,17 +72,22 @@ def paragraph(
         f"The placebo of {name} helps too, so its gain does not come from what its images show."
         for name in sorted(fooled)
     ]
-    told = {p["arm"] for p in placebos}
-    said += [
-        f"Shuffling the labels of {arm.name.removeprefix('placebo:')} changes none, so it has no placebo."
-        for arm in arms
-        if arm.kind == "placebo" and arm.name not in told
-    ]
+    said += without_placebo(placebos, arms)
     said += undecided(asked)
     said += [f"{name} failed or collapsed in part and was counted as its baseline." for name in broken(made)]
     if not saturation["saturated"]:
         said.append("The baseline was still improving at the end: train longer before trusting a small gain.")
     return " ".join(s for s in said if s)
+
+
+def without_placebo(placebos: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> list[str]:
+    """What to know of arms whose placebo would be the arm itself."""
+    told = {p["arm"] for p in placebos}
+    return [
+        f"Shuffling the labels of {arm.name.removeprefix('placebo:')} changes none, so its placebo is not judged."
+        for arm in arms
+        if arm.kind == "placebo" and arm.name not in told
+    ]
 
 
 def against_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -96,7 +101,7 @@ def beaten(rival: Mapping[str, Any]) -> str:
     said = f"{rival['arm']} improves on no augmentation but "
     if rival["verdict"] == "harms":
         return said + "falls behind the rules, so the rules are the better choice."
-    return said + "has not shown to be better than the rules, which cost less."
+    return said + "has not been shown to be better than the rules, which cost less."
 
 
 def on_rules(verdicts: Sequence[Mapping[str, Any]]) -> str:

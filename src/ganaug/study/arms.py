@@ -173,17 +173,22 @@ def refuse_impossible_use(arm: Arm, data: ImageSet) -> None:
                 raise InputError(f"arm '{arm.name}': {field} of {recipe.system} must lie in 0..1, found {value}.")
         if not recipe.keep:
             raise InputError(f"arm '{arm.name}': keep of {recipe.system} is 0, which leaves no image: give a share.")
-        if label_policy(recipe.labels).needs_label and recipe.system != "folder" and takes_pool(str(recipe.system)):
-            raise InputError(
-                f"arm '{arm.name}': images of {recipe.system} have no label of their own, so labels={recipe.labels} "
-                "can't be: use teacher, pseudo_label or uniform."
-            )
+        refuse_missing_labels(arm, recipe)
         known = label_policy(recipe.labels).needs_label and data.label is not None and not learns_masks(data)
         if recipe.keep < 1 and not known:
             raise InputError(
                 f"arm '{arm.name}': keep {recipe.keep:g} filters images by their class, and those of {recipe.system} "
                 "come without one: leave it at 1."
             )
+
+
+def refuse_missing_labels(arm: Arm, recipe: Recipe) -> None:
+    """InputError where labels are asked of images that have none."""
+    if label_policy(recipe.labels).needs_label and recipe.system != "folder" and takes_pool(str(recipe.system)):
+        raise InputError(
+            f"arm '{arm.name}': images of {recipe.system} have no label of their own, so labels={recipe.labels} "
+            "can't be: use teacher, pseudo_label or uniform."
+        )
 
 
 def takes_pool(id: str) -> bool:
@@ -212,7 +217,7 @@ def default_recipe(id: str, data: ImageSet) -> Recipe:
     """How a generator is used when nothing is said.
 
     Skewed sets are filled up to the largest class, and rows are used as they come; even sets get ten times as many
-    generated images, half of each batch.
+    generated images, half of each batch. Of an unlabelled pool each image is drawn twice on average.
     """
     counts = [n for n in data.counts().values() if n]
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
@@ -336,8 +341,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
 def choose(data: ImageSet) -> tuple[list[str], str]:
     """The arms a study takes when the user names none, and a sentence that says why."""
     arms, why = chosen_by_classes(data)
-    if POOL not in data.others:
-        return arms, why
+    if POOL not in data.others or data.classes == ONE_CLASS or data.identity is not None:
+        return arms, why  # what is guessed are classes, neither masks nor identities
     return [*arms, "rules+pool"], f"{why} Unlabelled images can be used as they are, so that was tried too."
 
 

@@ -212,8 +212,8 @@ def look_at(data: ImageSet, job: GeneratorJob, made: ImageSet, cache: Cache) -> 
         view = view.others[TARGET]
     if min(len(made), len(view)) < 2:
         return {}
-    looked_at = max(LOOKED_AT, LEAST * len(view.classes))  # so that each class has enough to be judged by
-    fake = some(made, job.fold.seed, looked_at)
+    looked_at = max(LOOKED_AT, 2 * LEAST * len(view.classes))  # so that most classes have enough to be judged by
+    fake = some(made, job.fold.seed, most_compared(made, looked_at))
     real = some(view, job.fold.seed, most_compared(view, len(view)))
     facts = alarms(data, job, fake, real)
     if job.repeat == 0:
@@ -233,7 +233,7 @@ def alarms(data: ImageSet, job: GeneratorJob, fake: Batch, real: Batch) -> dict:
     """Whether the generator collapsed, and how many of its images are copies."""
     assert fake.image is not None and real.image is not None
     labels = () if fake.label is None or real.label is None else (fake.label, real.label)
-    pool = np.random.default_rng(job.fold.seed).permutation(job.fold.pool)[:HELD]
+    pool = np.random.default_rng(job.fold.seed).permutation(job.fold.pool)[: most_compared(data, HELD)]
     held = data.images(pool) if len(pool) >= LEAST_HELD else None
     alarm = collapse(fake.image, real.image, *labels)
     copies = find_copies(fake.image, real.image, holdout=held)

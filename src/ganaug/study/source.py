@@ -84,8 +84,8 @@ class MixedSource:
         """How many rows of the batch are real and of each recipe."""
         wanted = [self.stated(g.recipe, t) if len(g.images) else 0 for g in self.generated]
         sizes = [len(g.images) if g.recipe.share is None else 0 for g in self.generated]
-        if (excess := sum(wanted) - self.batch_size) > 0:  # of rounding, where several recipes fill the batch
-            wanted[-1] -= excess
+        while sum(wanted) > self.batch_size:  # by rounding, where several recipes fill the batch
+            wanted[wanted.index(max(wanted))] -= 1
         left, union = self.batch_size - sum(wanted), max(len(self.real) + sum(sizes), 1)
         rng = np.random.default_rng([self.seed % 2**32, 5, t])
         drawn = rng.multinomial(left, [*(n / union for n in sizes), len(self.real) / union])

@@ -494,7 +494,7 @@ def sentence(
         return said + " No recipe has shown that it helps on this set, so keep the rules."
     if any(p["verdict"] == "helps" for p in confirmed.get("placebos", ())):
         return said + " Its placebo helps too, so the gain does not come from what its images show."
-    if not confirmed.get("placebos"):
+    if winner.arm.recipes and not confirmed.get("placebos"):
         said += " No placebo was compared, so what brings the gain is open."
     return " ".join([f"{said} Use {winner.name}.", *warnings_on_copies(winner.arm, confirmed["generators"])])
 

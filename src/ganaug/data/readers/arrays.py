@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,8 +106,10 @@ def meant(archive: Any, file: Path) -> Mapping[int | None, Mapping[str, str]]:
     """
     held = {entry.filename[:-4]: entry.file_size for entry in archive.zip.infolist() if entry.filename[-4:] == ".npy"}
     found = {None: {n: n for n in held if n in (MEANT if FACTS not in held else (*MEANT, *OURS))}}
-    if "images" not in held or (FACTS not in held and "mask" in held):
+    if "images" not in held:
         found = by_other_names(list(held))
+    elif FACTS not in held and "mask" in held:
+        found[None].setdefault("masks", "mask")
     if not found:
         raise InputError(f"{file} has no array 'images' [N, H, W, C]: it holds {', '.join(held) or 'nothing'}.")
     whole = sum(held[name] for names in found.values() for name in names.values())
@@ -205,17 +208,21 @@ def to_set(arrays: Arrays, file: Path) -> ImageSet:
 
 
 def masks_of(arrays: Arrays, file: Path) -> dict[str, Any]:
-    """Masks and the names of their classes, by the values as in mask files; {} without the array."""
+    """Masks and the names of their classes, by the values as in mask files; {} without the array.
+
+    An array that holds something else, flags of rows say, or numbers of objects, is told of and left out.
+    """
     if "masks" not in arrays:
         return {}
-    held = arrays["masks"]
+    held, shape = arrays["masks"], arrays["images"].shape[:3]
     held = held[..., 0] if held.ndim == 4 and held.shape[3] == 1 else held
-    if held.shape != arrays["images"].shape[:3] or held.dtype.kind not in "iub":
-        raise InputError(
-            f"'masks' in {file} must be whole numbers of the shape {list(arrays['images'].shape[:3])}, found "
-            f"{held.dtype} of {list(held.shape)}."
-        )
-    mask, names = masks.numbered(held.astype(np.int32), [file] * len(held), file, [])
+    try:
+        if held.shape != shape or held.dtype.kind not in "iub":
+            raise InputError(f"whole numbers {list(shape)} are needed, found {held.dtype} {list(held.shape)}.")
+        mask, names = masks.numbered(held.astype(np.int32), [file] * len(held), file, [])
+    except InputError as error:
+        warnings.warn(f"the masks in {file} are not read: {error}", stacklevel=2)
+        return {}
     return {"mask": mask, "mask_classes": names}
 
 

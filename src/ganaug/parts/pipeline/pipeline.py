@@ -62,8 +62,8 @@ class Draw:
         try:
             rows = json.loads(text)["draws"]
             ops = named([row.pop("operation") for row in rows])
-            on = tuple(np.array(row.pop("acts"), bool) for row in rows)
-            drawn = tuple({name: np.array(value, float) for name, value in row.items()} for row in rows)
+            on = tuple(np.array(row.pop("acts"), bool, ndmin=1) for row in rows)
+            drawn = tuple({name: np.array(value, float, ndmin=1) for name, value in row.items()} for row in rows)
             wanted = [op.drawn(np.zeros((1, op.columns))) for op in ops]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise InputError("the recorded draw can't be read: give the text that Draw.to_json wrote.") from None
@@ -103,7 +103,7 @@ class Pipeline:
         if fill not in BORDERS and not (isinstance(fill, (int, float)) and 0 <= fill <= 1):
             raise InputError(f"fill must be {', '.join(BORDERS)} or a value from 0 to 1, found {fill!r}.")
         if not (isinstance(seed, Integral) and 0 <= seed < 2**63 and isinstance(threads, Integral) and threads >= 1):
-            raise InputError(f"seed and threads must be whole numbers from 0 and 1 on, found {seed!r} and {threads!r}.")
+            raise InputError(f"seed must be from 0 to 2^63 - 1 and threads 1 or more, found {seed!r} and {threads!r}.")
         self.operations = named(operations)
         self.seed, self.threads = int(seed), int(threads)
         self.fill = fill if isinstance(fill, str) else float(fill)
@@ -245,12 +245,23 @@ def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
 
     Raises InputError for another size than the image's, and for a dtype or values that can't be moved or hold UNKNOWN.
     """
+    refuse_mask(mask, *geometry.old)
+    worked = mask if mask.dtype in (np.uint8, np.uint16, np.int16) else mask.astype(np.int32)
+    if mask.dtype.itemsize > 4 and (worked != mask).any():
+        raise InputError(f"mask holds {mask.min()} to {mask.max()}, more than 32 bits hold: renumber its values.")
+    out = np.empty(geometry.size, worked.dtype)
+    geometry.moved(worked, i, out, float(UNKNOWN), nearest=True)
+    return out.astype(mask.dtype, copy=False)
+
+
+def refuse_mask(mask: Any, height: int, width: int) -> None:
+    """InputError for what is no map of an image's size of whole numbers that can hold UNKNOWN."""
     if not isinstance(mask, np.ndarray) or mask.ndim != 2:
         found = f"shape {list(mask.shape)}" if isinstance(mask, np.ndarray) else type(mask).__name__
         raise InputError(f"mask must be a numpy array [H, W] for each image, found {found}.")
-    if mask.shape != geometry.old:
+    if mask.shape != (height, width):
         raise InputError(
-            f"mask is {mask.shape[1]}x{mask.shape[0]} pixels and its image {geometry.old[1]}x{geometry.old[0]}: "
+            f"mask is {mask.shape[1]}x{mask.shape[0]} pixels and its image {width}x{height}: "
             "a mask must have its image's size."
         )
     if mask.dtype.kind not in "iu" or np.iinfo(mask.dtype).max < UNKNOWN:
@@ -258,12 +269,6 @@ def moved_mask(geometry: Geometry, mask: np.ndarray, i: int) -> np.ndarray:
             f"mask must hold whole numbers up to {UNKNOWN}, which means unknown, found {mask.dtype}: "
             "use mask.astype('uint8')."
         )
-    worked = mask if mask.dtype in (np.uint8, np.uint16, np.int16) else mask.astype(np.int32)
-    if mask.dtype.itemsize > 4 and (worked != mask).any():
-        raise InputError(f"mask holds {mask.min()} to {mask.max()}, more than 32 bits hold: renumber its values.")
-    out = np.empty(geometry.size, worked.dtype)
-    geometry.moved(worked, i, out, float(UNKNOWN), nearest=True)
-    return out.astype(mask.dtype, copy=False)
 
 
 def moved_keypoints(geometry: Geometry, points: Float[np.ndarray, "k 2"], i: int) -> Float[np.ndarray, "k 2"]:

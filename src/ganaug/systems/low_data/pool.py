@@ -17,6 +17,8 @@ Cost: none of its own; the model that labels costs one training more.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -24,9 +26,10 @@ from ganaug.core.card import Card
 from ganaug.core.device import device
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
+from ganaug.data.errors import InputError
 from ganaug.data.view import TrainView
 
-MOST = 10_000  # images that are kept
+MOST, MOST_VALUES = 10_000, 2**28  # images that are kept, or as many as fit into a gigabyte
 
 
 class Pool(System):
@@ -47,8 +50,11 @@ class Pool(System):
     PRESETS = {"tiny": {}}
 
     def prepare(self, train: TrainView) -> None:
-        pool = train.others["unlabelled"]
-        self.images = pool.images(np.sort(self.numpy_rng().permutation(len(pool))[:MOST])).to(device())
+        pool, shape = train.others["unlabelled"], train.image.shape
+        if pool.image.shape != shape:
+            raise InputError(f"pool: unlabelled images must be {shape} as the others, found {pool.image.shape}.")
+        most = min(MOST, max(MOST_VALUES // math.prod(train.spec.size) // train.spec.channels, 1))
+        self.images = pool.images(np.sort(self.numpy_rng().permutation(len(pool))[:most])).to(device())
 
     def generate(self, want: Batch) -> Batch:
         return want.but(image=self.images[torch.randint(len(self.images), (len(want),))])

@@ -301,7 +301,7 @@ class SinGAN(System):
         Raises InputError where there is no such scale, and for another number of channels.
         """
         first = self.scale_of(start, 1)
-        self.refuse_channels(images)
+        sampling.refuse_channels(self, images.shape[1], self.spec.channels)
         sizes = self.sizes_of(images.shape[-2:])
         x = resized(images, sizes[first - 1])
         return self.through(x, self.noises(len(x), sizes)[first:], sizes, first).clamp(-1, 1)
@@ -316,11 +316,6 @@ class SinGAN(System):
                 "another start, or fit with a smaller min_side."
             )
         return first
-
-    def refuse_channels(self, images: Images) -> None:
-        """InputError for another number of channels than the training image's."""
-        if images.shape[1] != self.spec.channels:
-            raise InputError(f"singan learned {self.spec.channels} channels, the images have {images.shape[1]}.")
 
     # --- what it yields -------------------------------------------------------------------------------------------
 
@@ -389,7 +384,7 @@ class SinGAN(System):
         last = len(self.gens) - 1
         with sampling.working(self, seed, "super_resolve") as chosen:
             x = (self.image if images is None else images).to(chosen)
-            self.refuse_channels(x)
+            sampling.refuse_channels(self, x.shape[1], self.spec.channels)
             height, width = x.shape[-2:]
             for grown in (times ** (i / passes) for i in range(1, passes + 1)):
                 size = (round(height * grown), round(width * grown))

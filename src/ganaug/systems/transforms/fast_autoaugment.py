@@ -177,8 +177,8 @@ class FastAutoAugment(System):
         self.total = int((seconds - children) / each)
         if self.total < self.folds:
             raise InputError(
-                f"fast_autoaugment: training {self.folds} networks takes about {children:.0f} s here, and "
-                f"{seconds:.0f} s were given: give more time, or fewer folds or child_steps."
+                f"fast_autoaugment: training {self.folds} networks takes about {children:.0f} s here, a trial in each "
+                f"{self.folds * each:.0f} s, and {seconds:.0f} s were given: give more, or fewer folds or child_steps."
             )
         self.make_room()
         return self.total

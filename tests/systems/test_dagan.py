@@ -177,6 +177,8 @@ def test_what_gives_no_pairs_or_does_not_fit_is_refused():
     with pytest.raises(InputError, match="dagan learns from two images of a class, and no class of this set has two"):
         fitted(train=numbered([0, 1, 2, -1, -1]))
     with pytest.raises(InputError, match=r"\(1, 16, 16\), and the given ones have \(3, 16, 16\): pass --size"):
+        fitted().augment(numbered([0, 0], channels=3).batch())
+    with pytest.raises(InputError, match="dagan has learnt images of 1 channel, the given ones have 3: convert them"):
         fitted().augment(numbered([0, 0], channels=3))
     with pytest.raises(InputError, match=r"the given ones have \(1, 16, 24\)"):
         fitted().augment(numbered([0, 0], size=(16, 24)))

@@ -56,6 +56,9 @@ def test_arm_that_has_not_beaten_the_rules_is_not_recommended_however_it_beats_n
     )
     found[2] = verdict("bagan", "rules", "helps", 0.04)
     assert "Use bagan instead of the rules: it brings +4.0 points over rules" in paragraph(found, [], ARMS, DONE, [])
+    mixed = Arm("cutout+acgan", "generated", "cutout", ("cutout",), (("acgan", Recipe(system="acgan")),))
+    pair = [verdict(mixed.name, "cutout", "helps", 0.02), verdict(mixed.name, "rules", "harms", -0.1)]
+    assert "cutout+acgan improves on cutout but falls behind the rules" in paragraph(pair, [], [mixed], DONE, [])
     found[2] = verdict("bagan", "rules", "inconclusive", -0.0004)
     assert "less than the rules" not in headline(found, ARMS), "a sign is no finding"
 

@@ -62,7 +62,7 @@ def paragraph(
     rivals = [against_rules(v["arm"], verdicts) or v for v in helpful]
     winners = [v for v in rivals if v["verdict"] == "helps"]
     said = [on_rules(verdicts)]
-    said += [beaten(v) for v in rivals if v not in winners]
+    said += [beaten(v, rival) for v, rival in zip(helpful, rivals, strict=True) if rival not in winners]
     if winners:
         best = max(winners, key=lambda v: v["effect"])
         said += use(best, next(a for a in arms if a.name == best["arm"]), made)
@@ -96,9 +96,10 @@ def against_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[st
     return found[-1] if found else None
 
 
-def beaten(rival: Mapping[str, Any]) -> str:
-    """On an arm that improves on no augmentation, and not on the rules."""
-    said = f"{rival['arm']} improves on no augmentation but "
+def beaten(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
+    """On an arm that improves on its baseline, and not on the rules."""
+    baseline = "no augmentation" if own["against"] == "none" else own["against"]
+    said = f"{own['arm']} improves on {baseline} but "
     if rival["verdict"] == "harms":
         return said + "falls behind the rules, so the rules are the better choice."
     return said + "has not been shown to be better than the rules, which cost less."

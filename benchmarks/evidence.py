@@ -84,9 +84,13 @@ def cells(quick: bool = False) -> list[Cell]:
 
 
 def minority() -> Cell:
-    """Digits with five images of one class, 80 of the others; `duplicate`, judged as an arm, is random oversampling."""
+    """Digits with five images of one class, 80 of the others; `duplicate`, judged as an arm, is random oversampling.
+
+    Each way to fill up the class also on top of the rules: there rules+duplicate is the control.
+    """
     cut = {str(k): 80 for k in range(10)} | {RARE: 5}
-    return Cell("digits", None, ("duplicate", "smote", "bagan", "low_data_gan"), 10, cut)
+    ways = ("duplicate", "smote", "bagan", "low_data_gan")
+    return Cell("digits", None, (*ways, *(f"rules+{way}" for way in ways)), 10, cut)
 
 
 def loaded(name: str, root: Path) -> ganaug.ImageSet:
@@ -366,8 +370,9 @@ def audit(lines: Sequence[dict]) -> str:
 
 def recalls(lines: Sequence[dict]) -> str:
     """Recall of the class that was cut: each arm, and its paired differences to the controls."""
-    arms = {(line["cell"], line["arm"]): line for line in lines if line["kind"] == "arm" and line.get("recall")}
-    rivals, rows = ("none", "duplicate", "rules"), []
+    own = (line for line in lines if line["kind"] == "arm" and line.get("recall") and line["arm_kind"] != "placebo")
+    arms = {(line["cell"], line["arm"]): line for line in own}
+    rivals, rows = ("none", "duplicate", "rules", "rules+duplicate"), []
     for (cell, name), a in arms.items():
         against = [arms.get((cell, rival)) for rival in rivals]
         shown = [paired(a, other) if other and other is not a else "" for other in against]

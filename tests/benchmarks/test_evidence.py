@@ -92,6 +92,7 @@ def test_minority_cell_cuts_one_class_and_oversamples_up_to_the_others(evidence)
     assert {"none", "rules", "duplicate", "smote", "bagan", "low_data_gan"} <= set(arms)
     assert arms["duplicate"].kind == "generated", "judged, not only a control"
     assert all(arms[name].recipes[0][1].plan == "balance" for name in cell.arms)
+    assert arms["rules+low_data_gan"].baseline == "rules" and "rules+duplicate" in arms
     data = ganaug.load("digits")
     counts = data.select(study.fold(data, None, 3).train).counts()
     assert counts == {str(k): 5 if k == 8 else 80 for k in range(10)}
@@ -242,17 +243,20 @@ def test_costs_join_generator_and_classifier(told):
 
 
 def test_recall_of_the_rare_class_is_paired(evidence):
-    facts = {"kind": "arm", "cell": "digits-minority", "rare": "8", "repeats": 3}
+    facts = {"kind": "arm", "arm_kind": "generated", "cell": "digits-minority", "rare": "8", "repeats": 3}
     arms = {"none": [0.2, 0.4, 0.3], "duplicate": [0.5, 0.6, 0.7], "smote": [0.5, 0.7, 0.6]}
-    text = evidence.recalls([{**facts, "arm": arm, "recall": recall} for arm, recall in arms.items()])
+    lines = [{**facts, "arm": arm, "recall": recall} for arm, recall in arms.items()]
+    placebo = {**facts, "arm": "placebo:smote", "arm_kind": "placebo", "recall": [0.5, 0.7, 0.6]}
+    text = evidence.recalls([*lines, placebo])
     assert (
-        "| digits-minority | smote | 8 | 60.0 ± 10.0 | 3 | +30.0 (+30.0 to +30.0) | +0.0 (-24.8 to +24.8) |  |" in text
+        "| digits-minority | smote | 8 | 60.0 ± 10.0 | 3 | +30.0 (+30.0 to +30.0) | +0.0 (-24.8 to +24.8) |  |  |" in text
     )
+    assert "placebo" not in text
     assert "| digits-minority | none | 8 | 30.0 ± 10.0 | 3 |  |" in text
 
 
 def test_recalls_of_more_and_fewer_repeats_are_compared_where_both_ran(evidence):
-    facts = {"kind": "arm", "cell": "digits-minority", "rare": "8", "repeats": 4}
+    facts = {"kind": "arm", "arm_kind": "generated", "cell": "digits-minority", "rare": "8", "repeats": 4}
     arms = {"none": [0.2, 0.3, 0.4, 0.9], "dada": [0.3, 0.4]}
     text = evidence.recalls([{**facts, "arm": arm, "recall": recall} for arm, recall in arms.items()])
     assert "+10.0 (+10.0 to +10.0)" in text

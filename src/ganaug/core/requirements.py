@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ganaug.core.system import System
 
 TWO = "folders trainA/ and trainB/"
-GIVEN_BY = {"unlabelled": "--unlabelled PATH, or --unlabelled rest in a study"}  # a further set
+POOL = "unlabelled"  # the further set of images without labels
+GIVEN_BY = {POOL: "--unlabelled PATH, or --unlabelled rest in a study"}  # a further set
 
 
 def check_requirements(system: System, train: ImageSet) -> None:
@@ -41,6 +42,8 @@ def missing(system: System, train: ImageSet) -> list[str]:
         for name in card.sets
         if name not in spec.others
     ]
+    if POOL in card.sets and POOL in train.others:
+        said += pool_problems(system, train)
     if system.needs or system.rows_per_step:
         said += size_problems(system, train) + channel_problems(system, train)
     return said
@@ -78,6 +81,14 @@ def channel_problems(system: System, train: ImageSet) -> list[str]:
     if card.channels == "any" or found in map(int, card.channels.split(",")):
         return []
     return [f"{card.id} works on images of {card.channels} channels, these have {found}: convert them first."]
+
+
+def pool_problems(system: System, train: ImageSet) -> list[str]:
+    """Unlabelled images of the shape that the others have."""
+    shape, found = train.image.shape, train.others[POOL].image.shape
+    if found == shape:
+        return []
+    return [f"{system.CARD.id}: unlabelled images must be {shape} as the others, found {found}."]
 
 
 def few(system: System, train: ImageSet) -> list[str]:

@@ -23,23 +23,37 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def unremembered(module: nn.Module) -> Iterator[None]:
+    """Inside, batch norms in training mode normalise by the batch without remembering it."""
+    norms = batch_norms(module)
+    tracked = [norm.track_running_stats for norm in norms]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm, tracks in zip(norms, tracked, strict=True):
+            norm.track_running_stats = tracks
+
+
+@contextmanager
 def looked_through(module: nn.Module) -> Iterator[None]:
-    """As `frozen`, and inside the network drops nothing out and normalises by the batch without remembering it.
+    """As `frozen` and `unremembered`, and inside the network drops nothing out.
 
     What a deep copy in evaluation mode with batch statistics does, without the copy.
     """
     was = [(part, part.training) for part in module.modules()]
-    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    tracked = [norm.track_running_stats for norm in norms]
     module.eval()
-    for norm in norms:
+    for norm in batch_norms(module):
         norm.train()
-        norm.track_running_stats = False
     try:
-        with frozen(module):
+        with frozen(module), unremembered(module):
             yield
     finally:
-        for norm, tracks in zip(norms, tracked, strict=True):
-            norm.track_running_stats = tracks
         for part, training in was:
             part.training = training
+
+
+def batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Every batch norm in a network."""
+    return [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]

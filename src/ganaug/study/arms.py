@@ -11,6 +11,7 @@ from typing import Any
 
 from ganaug.core.card import Card, Recipe
 from ganaug.core.catalogue import catalogue, entry, make
+from ganaug.core.requirements import POOL
 from ganaug.core.system import System
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
@@ -21,7 +22,6 @@ from ganaug.study.folds import ONE_CLASS, learns_masks
 RULES = "basic_ops"
 OWN_PIPELINES = ("albumentations", "kornia", "pipeline", "torchvision")  # stand for what the user puts into them
 NOT_ASKED = ("control", "oracle", "placebo")  # kinds of arms that are compared with, not asked about
-POOL = "unlabelled"  # the further set of images without labels
 TURNS, MOST_DRAWS = 2, 20_000  # times that each image of a pool is drawn on average, and draws in all
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
 
@@ -314,6 +314,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
     """(rank, reason) of one entry for a set with this smallest class; rank 0 leaves it out."""
     if item.kind == "recipe":
         return 4, "makes images without identities; its label policy decides what they teach"
+    if takes_pool(item.id) and "model" in item.card["can"]:
+        return 1, "its recogniser learns from the unlabelled images too, against a generator"
     if takes_pool(item.id):
         return 1, "takes the unlabelled images, with the labels that a model of the others gives them"
     if "model" in item.card["can"]:

@@ -26,7 +26,6 @@ from ganaug.core.card import Card
 from ganaug.core.device import device
 from ganaug.core.system import System
 from ganaug.data.batch import Batch
-from ganaug.data.errors import InputError
 from ganaug.data.view import TrainView
 
 MOST, MOST_VALUES = 10_000, 2**28  # images that are kept, or as many as fit into a gigabyte
@@ -50,9 +49,7 @@ class Pool(System):
     PRESETS = {"tiny": {}}
 
     def prepare(self, train: TrainView) -> None:
-        pool, shape = train.others["unlabelled"], train.image.shape
-        if pool.image.shape != shape:
-            raise InputError(f"pool: unlabelled images must be {shape} as the others, found {pool.image.shape}.")
+        pool = train.others["unlabelled"]
         most = min(MOST, max(MOST_VALUES // math.prod(train.spec.size) // train.spec.channels, 1))
         self.images = pool.images(np.sort(self.numpy_rng().permutation(len(pool))[:most])).to(device())
 

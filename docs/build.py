@@ -25,6 +25,7 @@ FACTS = (  # card keyword, its heading on the page
     ("task", "Task"),
     ("needs", "Needs the fields"),
     ("sets", "Needs the further sets"),
+    ("may_use", "Uses, where given, the further sets"),
     ("can", "Can"),
     ("channels", "Channels"),
     ("min_rows", "Fewest images a class"),

@@ -11,7 +11,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study.arm_words import parameters_of, parts_of
-from ganaug.study.arms import Arm, choose, numbers, parse_arm, plain_arm, suiting, with_controls
+from ganaug.study.arms import Arm, choose, learns_from_pool, numbers, parse_arm, plain_arm, suiting, with_controls
 
 
 def skewed():
@@ -179,3 +179,10 @@ def test_cells_of_transforms_follow_the_file_that_an_arm_names(tmp_path):
     before = arm.describe()
     file.write_text('"rotate(15)"')
     assert arm.describe() != before
+
+
+@pytest.mark.parametrize(
+    ("arm", "learns"), [("rules+bagan", True), ("pool", True), ("rules+improved_gan", True), ("rules+smote", False)]
+)
+def test_arms_that_learn_from_unlabelled_images_are_known(arm, learns):
+    assert learns_from_pool(parse_arm(arm, digits())) is learns

@@ -1,6 +1,7 @@
 """The study as a whole, with learners that take no time."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from ganaug.core.combine import PerClass
 from ganaug.core.system import System
 from ganaug.data.embedded import digits
 from ganaug.data.errors import FoldError, InputError, Stopped
+from ganaug.report.html import write_report
 from ganaug.study import cells, generate, study
 from ganaug.study.study import Study
 from ganaug.tasks.classification import Classifier
@@ -256,6 +258,19 @@ def test_rest_of_the_training_fold_is_offered_without_labels_and_without_test_ro
     assert len(pool) == len(train) - 50
     assert not np.isin(pool.index, test).any()
     assert not np.isin(pool.index, seen[0].index).any()
+
+
+def test_results_and_report_say_which_arms_had_the_unlabelled_images(tmp_path):
+    arms = ["smote", Recipe(system="bagan", preset="tiny", share=None)]
+    study = quick(arms=arms, offer_rest=True, repeats=1, generator_steps=4, leave_out=["duplicate", "placebo"])
+    found = study.run(digits(), tmp_path / "out").results
+    pool = {arm["arm"].split()[0]: arm["pool"] for arm in found["arms"]}
+    assert pool == {"none": False, "rules": False, "smote": False, "bagan": True}
+    assert found["manifest"]["data"]["unlabelled"] == len(digits().in_fold("train")) - 50
+    report = write_report(tmp_path / "out").read_text(encoding="utf-8")
+    assert len(re.findall("learns from the 1.028 unlabelled images too", report)) == 1
+    alone = replace(study, offer_rest=False).run(digits(), tmp_path / "alone").results
+    assert not any(arm["pool"] for arm in alone["arms"]) and alone["manifest"]["data"]["unlabelled"] == 0
 
 
 def test_cells_with_and_without_the_offered_rest_are_not_taken_for_each_other():

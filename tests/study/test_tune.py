@@ -168,7 +168,15 @@ def test_every_trial_is_paired_with_the_rules_on_its_fold(tmp_path, clock):
         assert (t["difference"] > 0) == planted
     by_rung = [{t["fold"] for t in found if t["rung"] == k} for k in range(3)]
     assert not by_rung[0] & by_rung[1] and not by_rung[1] & by_rung[2]
-    assert sorted({t["updates"] for t in found}) == [100, 200]
+    assert {t["updates"] for t in found} == {200}, "there is time for whole trainings in every round"
+
+
+def test_the_first_round_trains_briefly_where_the_time_is_short_and_fully_where_it_is_not(tmp_path, clock, monkeypatch):
+    costly(monkeypatch, clock, update=0.01, images=5.0)
+    short, long = (search(minutes=m).run(digits(), tmp_path / str(m)).results["rungs"][0] for m in (5, 300))
+    assert (short["rung"]["generator"], short["rung"]["learner"]) == (0.5, 0.5)
+    assert (long["rung"]["generator"], long["rung"]["learner"]) == (1.0, 1.0)
+    assert {t["updates"] for t in short["trials"]} == {100} and {t["updates"] for t in long["trials"]} == {200}
 
 
 def test_test_fold_never_reaches_the_search(tmp_path, clock, monkeypatch):

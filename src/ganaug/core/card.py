@@ -12,11 +12,12 @@ from typing import Any
 class Card:
     """What is known about an id before its module is imported; every value is a literal in the source.
 
-    `needs` names the fields a training set must have and `sets` the further sets ("b", "style"); `can` is what the
-    system offers: "sample", "augment", "model", "grid" (two images combined). `channels` is "any", or the numbers that
-    are possible ("1, 3"); `sizes` the shortest and the longest side in pixels. `moves` names the spatial fields that
-    are kept in step with the pixels, `makes` the needed fields that its images come with by themselves. `labels` is the
-    default label policy, `shows` one falsifiable sentence that a mechanism test checks.
+    `needs` names the fields a training set must have, `sets` the further sets ("b", "style"), and `may_use` those that
+    it learns from where they are given; `can` is what the system offers: "sample", "augment", "model", "grid" (two
+    images combined). `channels` is "any", or the numbers that are possible ("1, 3"); `sizes` the shortest and the
+    longest side in pixels. `moves` names the spatial fields that are kept in step with the pixels, `makes` the needed
+    fields that its images come with by themselves. `labels` is the default label policy, `shows` one falsifiable
+    sentence that a mechanism test checks.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Card:
     task: tuple[str, ...] = ("classification",)
     needs: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    may_use: tuple[str, ...] = ()
     can: tuple[str, ...] = ()
     channels: str = "any"
     sizes: tuple[int, int] = (8, 128)

@@ -30,6 +30,7 @@ GIVEN = {
     "can": (),
     "needs": (),
     "sets": (),
+    "may_use": (),
     "task": ("classification",),
     "labels": "hard",
     "min_rows": 0,

@@ -196,6 +196,13 @@ def takes_pool(id: str) -> bool:
     return POOL in entry(id).card["sets"]
 
 
+def learns_from_pool(arm: Arm) -> bool:
+    """Whether a system of an arm makes use of unlabelled images where there are some."""
+    ids = [*(str(recipe.system) for _, recipe in arm.recipes), *([arm.joint] if arm.joint else [])]
+    cards = [entry(id).card for id in ids if id != "folder"]
+    return any(POOL in (*card["sets"], *card["may_use"]) for card in cards)
+
+
 def refuse_without_masks(arm: Arm, data: ImageSet) -> None:
     """InputError when masks are learnt and a part of the arm would lose them."""
     if not learns_masks(data):

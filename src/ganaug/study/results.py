@@ -17,12 +17,13 @@ import numpy as np
 from ganaug.audit.leaks import leaks
 from ganaug.core.card import Recipe
 from ganaug.core.catalogue import catalogue
+from ganaug.core.requirements import POOL
 from ganaug.data.image_set import ImageSet
 from ganaug.parts.labels.policies import label_policy
 from ganaug.study import advice
 from ganaug.study.adaptation import gaps
 from ganaug.study.arm_words import id_of
-from ganaug.study.arms import NOT_ASKED, Arm
+from ganaug.study.arms import NOT_ASKED, Arm, learns_from_pool
 from ganaug.study.folds import learns_masks, regime_of, training_view
 from ganaug.study.inspect import most_compared
 from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
@@ -48,15 +49,16 @@ def collect(
     """The content of `results.json`."""
     judged = judge(study, data, arms, cells)
     placebos = judge_placebos(study, data, arms, cells, made)
+    facts = manifest(study, data, saturation, fingerprint, started)
     return {
-        "manifest": manifest(study, data, saturation, fingerprint, started),
+        "manifest": facts,
         "summary": {
             "headline": advice.headline(judged, arms),
             "why_arms": study._why,
             "score_note": next((c["score_note"] for c in cells if c.get("score_note")), ""),
             "advice": advice.paragraph(judged, placebos, arms, saturation, made),
         },
-        "arms": [describe(arm) for arm in arms],
+        "arms": [describe(arm, facts["data"]["unlabelled"]) for arm in arms],
         "saturation": {k: v for k, v in saturation.items() if k != "rules"},
         "cells": [{k: v for k, v in cell.items() if k != "units"} for cell in cells],
         "verdicts": judged,
@@ -69,8 +71,8 @@ def collect(
     }
 
 
-def describe(arm: Arm) -> dict:
-    """An arm for the report."""
+def describe(arm: Arm, unlabelled: int) -> dict:
+    """An arm for the report; whether it had the unlabelled images, where there are some."""
     known = catalogue()
     ids = [*arm.transforms, *(str(r.system) for _, r in arm.recipes), *([arm.joint] if arm.joint else [])]
     titles = [known[id_of(i)].card["title"] if id_of(i) in known else i for i in ids]
@@ -82,6 +84,7 @@ def describe(arm: Arm) -> dict:
         "title": " + ".join(titles) or "real images only",
         "why": arm.why or "; ".join(plans),
         "makers": [name for name, _ in arm.recipes],
+        "pool": unlabelled > 0 and learns_from_pool(arm),
     }
 
 
@@ -266,13 +269,14 @@ def data_facts(study: Study, data: ImageSet, fingerprint: str) -> dict:
     """The set, and the folds of the first repeat."""
     height, width, channels = data.image.shape
     first = study.fold(data, study.sizes[-1], 0)
-    view = training_view(data, first.train)
+    view = training_view(data, first.train, first.offered)
     return {
         "name": data.name,
         "fingerprint": fingerprint,
         "rows": len(data),
         "train_rows": len(first.train) + len(first.pool),
         "test_rows": len(first.test),
+        "unlabelled": len(view.others.get(POOL, ())),
         "classes": list(view.mask_classes if learns_masks(data) else view.classes),
         "counts": view.counts(),
         "counts_by_size": {str(n): training_view(data, study.fold(data, n, 0).train).counts() for n in study.sizes},

@@ -25,7 +25,7 @@ now = time.time  # wall time: workers compare it too
 
 @dataclass(frozen=True)
 class Rung:
-    """One round: shares of the generator's steps and of the learner's length, and the number of inner folds."""
+    """One round: least shares of the generator's steps and of the learner's length, and the number of inner folds."""
 
     generator: float
     learner: float

@@ -13,7 +13,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -321,15 +321,18 @@ class Search:
         """The trials of one round; a finished round is read, a stopped one goes on as it was planned."""
         if k == len(self.notes["rungs"]):
             able, whole = [c for c in members if self.fits(c)], self.left(SEARCH_SHARE)
-            members, folds = self.planned(rounds.RUNGS[k], able, whole / (len(rounds.RUNGS) - k))
+            rung = self.longest(rounds.RUNGS[k], able, whole / (len(rounds.RUNGS) - k))
+            members, folds = self.planned(rung, able, whole / (len(rounds.RUNGS) - k))
             if not folds:  # then this is the last round
-                members, folds = self.planned(rounds.RUNGS[k], able, whole)
-            self.notes["rungs"].append({"members": [c.name for c in members], "folds": folds, "trials": None})
+                members, folds = self.planned(rung, able, whole)
+            planned = {"members": [c.name for c in members], "folds": folds, "rung": asdict(rung), "trials": None}
+            self.notes["rungs"].append(planned)
             self.note()
         at = self.notes["rungs"][k]
         if at["trials"] is None:
             chosen = [c for c in members if c.name in at["members"]]
-            units = self.units(k, chosen, at["folds"], rounds.now() + max(self.left(SEARCH_SHARE), 0))
+            until = rounds.now() + max(self.left(SEARCH_SHARE), 0)
+            units = self.units(k, Rung(**at["rung"]), chosen, at["folds"], until)
             done = self.run(run_unit, units, f"round {k + 1} of {len(rounds.RUNGS)}, {len(chosen)} candidates")
             at["trials"] = trials = trials_of(k, units, done)
             self.pace.learn(trials)
@@ -337,6 +340,17 @@ class Search:
             for key in {key for unit in units for _, job, _ in unit.learners for key in job.images}:
                 self.cache.images(key).unlink(missing_ok=True)
         return at["trials"]
+
+    def longest(self, rung: Rung, members: Sequence[Candidate], seconds: float) -> Rung:
+        """The round with as long trainings as the time holds for all candidates on all folds, at least its own.
+
+        A generator that is cut short may look worse than one that needs less.
+        """
+        for share in (1.0, 0.5):
+            longer = replace(rung, generator=max(share, rung.generator), learner=max(share, rung.learner))
+            if self.cost(longer, members, rung.most) <= seconds:
+                return longer
+        return rung
 
     def planned(self, rung: Rung, members: list[Candidate], seconds: float) -> tuple[list[Candidate], int]:
         """As many candidates, then as many inner folds as the time holds; the last candidates are left out first.
@@ -365,16 +379,16 @@ class Search:
         """The learner's updates in a round."""
         return max(round(rung.learner * self.notes["found"]["chosen"]), 1)
 
-    def units(self, k: int, members: Sequence[Candidate], folds: int, until: float) -> list[Unit]:
+    def units(self, k: int, rung: Rung, members: Sequence[Candidate], folds: int, until: float) -> list[Unit]:
         """The work of a round, fold by fold, so that what is cut off at its end are whole folds; long units first."""
-        first = sum(rung.most for rung in rounds.RUNGS[:k])
+        first = sum(before.most for before in rounds.RUNGS[:k])
         found = []
         for i, inner in enumerate(self.inner(first, folds), first):
-            control = self.control(i, self.updates(rounds.RUNGS[k]), inner)
+            control = self.control(i, self.updates(rung), inner)
             rules = Unit(i, (), (("rules", control, self.pace.update * control.steps),), until)
             groups: dict[Any, Unit] = {}
             for c in members:
-                unit = self.unit(rounds.RUNGS[k], c, i, inner, until)
+                unit = self.unit(rung, c, i, inner, until)
                 key = unit.learners[0][1].images or c.name
                 same = groups.get(key)
                 groups[key] = unit if same is None else replace(same, learners=same.learners + unit.learners)

@@ -79,6 +79,7 @@ class BAGAN(System):
         year=2018,
         lists=("000",),
         needs=("label",),
+        may_use=("unlabelled",),
         can=("sample",),
         min_rows=5,
         cost="43 and 57 ms a step (autoencoder, GAN) at 28 px, batch 32, preset small, one core",

@@ -83,6 +83,9 @@ def test_a_placebo_that_can_not_be_is_told():
     found = [verdict("rules+acgan", "rules", "helps", 0.02)]
     said = paragraph(found, [], arms, DONE, [])
     assert "Shuffling the labels of rules+acgan changes none, so its placebo is not judged." in said
+    two = [*arms, Arm("placebo:smote", "placebo", "none", permuted=True)]
+    both = "Shuffling the labels of rules+acgan and smote changes none, so their placebos are not judged."
+    assert both in paragraph(found, [], two, DONE, [])
     assert "not judged" not in paragraph(
         found, [verdict("placebo:rules+acgan", "rules", "harms", -0.1)], arms, DONE, []
     )

@@ -83,11 +83,9 @@ def paragraph(
 def without_placebo(placebos: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> list[str]:
     """What to know of arms whose placebo would be the arm itself."""
     told = {p["arm"] for p in placebos}
-    return [
-        f"Shuffling the labels of {arm.name.removeprefix('placebo:')} changes none, so its placebo is not judged."
-        for arm in arms
-        if arm.kind == "placebo" and arm.name not in told
-    ]
+    names = [a.name.removeprefix("placebo:") for a in arms if a.kind == "placebo" and a.name not in told]
+    theirs = "its placebo is" if len(names) == 1 else "their placebos are"
+    return [f"Shuffling the labels of {listed(names)} changes none, so {theirs} not judged."] if names else []
 
 
 def against_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import mean, stdev
@@ -44,34 +44,37 @@ FULL = ("randaugment", "trivialaugment", "ricap", "smote", *SYSTEMS, *(f"rules+{
 SHOTS = (5, 10, 20, 50)
 QUICK_SHOTS = (5, 20)
 SETS: dict[str, dict[str, Any]] = {  # size: the side in pixels that images are brought to
-    "digits": {"quick": QUICK_SHOTS},
-    "mnist": {"quick": QUICK_SHOTS},
-    "cifar10": {"quick": QUICK_SHOTS},
-    "bccd_cells": {"quick": QUICK_SHOTS},
-    "rsscn7": {},
+    "digits": {"quick": QUICK_SHOTS, "rare": "8"},
+    "mnist": {"quick": QUICK_SHOTS, "rare": "8"},
+    "cifar10": {"quick": QUICK_SHOTS, "rare": "cat"},
+    "bccd_cells": {"quick": QUICK_SHOTS, "rare": "Platelets"},
+    "rsscn7": {"rare": "Resident"},
     "omniglot_small1": {"size": 28, "shots": (5, 10)},
 }
 TEST_DRAWERS = 6  # of omniglot's 20, the last ones: a character is tested on hands that never trained
-RARE = "8"
+RARE, COMMON = 5, 80  # images of the class that was cut, and of each other one
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One study: a set, images a class (None: all), the arms beside none, rules, duplicate and placebos, repeats."""
+    """One study: a set, images a class, the arms beside none, rules, duplicate and placebos, repeats.
+
+    With a `rare` class instead of images a class, that class is cut to RARE and every other one to COMMON images.
+    """
 
     set: str
     shots: int | None
     arms: Sequence[str]
     repeats: int
-    cut: dict[str, int] = field(default_factory=dict)
+    rare: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.set}-minority" if self.cut else f"{self.set}:{self.shots}"
+        return f"{self.set}-minority" if self.rare else f"{self.set}:{self.shots}"
 
     def plan(self, asked: argparse.Namespace) -> dict[str, Any]:
         """Plain values that decide what the cell finds; a cell with a line of the same plan is finished."""
-        own = {"arms": list(self.arms), "repeats": self.repeats, "cut": self.cut, "seed": asked.seed}
+        own = {"arms": list(self.arms), "repeats": self.repeats, "rare": self.rare, "seed": asked.seed}
         return own | {"length": asked.length, "generator_steps": asked.generator_steps}
 
 
@@ -80,17 +83,21 @@ def cells(quick: bool = False) -> list[Cell]:
     arms, repeats = (QUICK, 3) if quick else (FULL, 5)
     wanted = {name: facts.get("quick", ()) if quick else facts.get("shots", SHOTS) for name, facts in SETS.items()}
     grid = [Cell(name, n, arms, repeats) for n in SHOTS for name in SETS if n in wanted[name]]
-    return grid if quick else [*grid, minority()]
+    return grid if quick else [*grid, *(minority(name) for name, facts in SETS.items() if "rare" in facts)]
 
 
-def minority() -> Cell:
-    """Digits with five images of one class, 80 of the others; `duplicate`, judged as an arm, is random oversampling.
+def minority(name: str) -> Cell:
+    """A set with a rare class; `duplicate`, judged as an arm, is random oversampling.
 
     Each way to fill up the class also on top of the rules: there rules+duplicate is the control.
     """
-    cut = {str(k): 80 for k in range(10)} | {RARE: 5}
     ways = ("duplicate", "smote", "bagan", "low_data_gan")
-    return Cell("digits", None, (*ways, *(f"rules+{way}" for way in ways)), 10, cut)
+    return Cell(name, None, (*ways, *(f"rules+{way}" for way in ways)), 10, SETS[name]["rare"])
+
+
+def cut(cell: Cell, data: ganaug.ImageSet) -> dict[str, int] | None:
+    """Training images of every class, where one is rare."""
+    return {name: RARE if name == cell.rare else COMMON for name in data.classes} if cell.rare else None
 
 
 def loaded(name: str, root: Path) -> ganaug.ImageSet:
@@ -159,7 +166,7 @@ def study(cell: Cell, asked: argparse.Namespace, log: Callable[[int, int, str, f
     data = loaded(cell.set, asked.data)
     write(asked.out / "runs.jsonl", [*read(asked.out / "runs.jsonl"), {"cell": cell.name, **now()}])
     asks = ganaug.Study(
-        arms=cell.arms, task=TASK, shots=cell.shots, repeats=cell.repeats, seed=asked.seed, cut=cell.cut or None,
+        arms=cell.arms, task=TASK, shots=cell.shots, repeats=cell.repeats, seed=asked.seed, cut=cut(cell, data),
         steps=asked.length, generator_steps=asked.generator_steps, workers=asked.workers, command=" ".join(words),
     )  # fmt: skip
     return dict(asks.run(data, folder_of(asked.out, cell), resume=True, log=log).results)
@@ -224,18 +231,17 @@ def lines_of(cell: Cell, plan: dict, found: dict, commits: list[str]) -> list[di
     rows = [{"kind": "cell", **about}]
     rows += [{"kind": "verdict", **verdict} for verdict in found["verdicts"]]
     rows += [{"kind": "placebo", **verdict} for verdict in found["placebos"]]
-    rows += [{"kind": "arm", **arm_facts(arm, found, cell.cut)} for arm in found["arms"]]
+    rows += [{"kind": "arm", **arm_facts(arm, found, cell.rare)} for arm in found["arms"]]
     rows += [{"kind": "generator", **facts} for facts in generator_facts(found)]
     return [{**row, **first, **where} for row in rows]
 
 
-def arm_facts(arm: dict, found: dict, cut: dict[str, int]) -> dict:
-    """Scores and cost of an arm, one a repeat, and the recall of the class that was cut most."""
+def arm_facts(arm: dict, found: dict, rare: str) -> dict:
+    """Scores and cost of an arm, one a repeat, and the recall of the rare class."""
     own = sorted((c for c in found["cells"] if c["arm"] == arm["arm"]), key=lambda c: c["repeat"])
     facts = {"arm": arm["arm"], "arm_kind": arm["kind"], "baseline": arm["baseline"], "repeats": len(own)}
     facts |= {"scores": [c["score"] for c in own], "seconds": mean(c["seconds"] for c in own)}
     facts |= {"updates": own[0]["updates"], "not_ok": sum(c["status"] != "ok" for c in own)}
-    rare = min(cut, key=cut.__getitem__, default=None)
     return facts | ({"rare": rare, "recall": [c["per_class"].get(rare, 0.0) for c in own]} if rare else {})
 
 
@@ -285,7 +291,7 @@ def run_or_not(lines: Sequence[dict], out: Path) -> str:
         line = done.get(cell.name)
         state = "run" if line else "begun" if folder_of(out, cell).is_dir() else "not run"
         rows.append([cell.name, state, *(how_run(line, cell) if line else [""] * 5)])
-    grid = [cell for cell in cells() if not cell.cut]
+    grid = [cell for cell in cells() if not cell.rare]
     count = sum(cell.name in done for cell in grid)
     head = ["cell", "state", "part", "repeats", "core minutes", "commits", "length of training"]
     told = f"{count} of {len(grid)} combinations of set and size were run."

@@ -69,7 +69,7 @@ def go(evidence, out, *more, only="digits:5"):
 
 
 def test_the_grid_is_that_of_the_question(evidence):
-    grid = [cell for cell in evidence.cells() if not cell.cut]
+    grid = [cell for cell in evidence.cells() if not cell.rare]
     assert len(grid) == 22 and {cell.repeats for cell in grid} == {5}
     assert {cell.shots for cell in grid if cell.set == "omniglot_small1"} == {5, 10}
     quick = evidence.cells(quick=True)
@@ -79,21 +79,20 @@ def test_the_grid_is_that_of_the_question(evidence):
     assert {cell.repeats for cell in quick} == {3} and set(evidence.QUICK) <= set(evidence.FULL) | {
         "rules+low_data_gan"
     }
-    assert len({cell.name for cell in evidence.cells()}) == 23
+    assert len({cell.name for cell in evidence.cells()}) == 27
 
 
 def test_minority_cell_cuts_one_class_and_oversamples_up_to_the_others(evidence):
     import ganaug
 
-    cell = evidence.minority()
+    cell, data = evidence.minority("digits"), ganaug.load("digits")
     assert cell.name == "digits-minority" and cell.repeats == 10
-    study = ganaug.Study(arms=cell.arms, shots=cell.shots, cut=cell.cut, repeats=cell.repeats)
-    arms = {arm.name: arm for arm in study.plan(ganaug.load("digits"))}
+    study = ganaug.Study(arms=cell.arms, shots=cell.shots, cut=evidence.cut(cell, data), repeats=cell.repeats)
+    arms = {arm.name: arm for arm in study.plan(data)}
     assert {"none", "rules", "duplicate", "smote", "bagan", "low_data_gan"} <= set(arms)
     assert arms["duplicate"].kind == "generated", "judged, not only a control"
     assert all(arms[name].recipes[0][1].plan == "balance" for name in cell.arms)
     assert arms["rules+low_data_gan"].baseline == "rules" and "rules+duplicate" in arms
-    data = ganaug.load("digits")
     counts = data.select(study.fold(data, None, 3).train).counts()
     assert counts == {str(k): 5 if k == 8 else 80 for k in range(10)}
 

@@ -233,7 +233,8 @@ def test_images_of_one_class_have_no_placebo(tmp_path):
     results = quick(arms=["smote", "rules+smote"], shots=None, cut=cut).run(digits(), tmp_path / "out").results
     assert all(m["one_class"] for m in results["generators"] if m["arm"] == "smote")
     assert not [p for p in results["placebos"] if "smote" in p["arm"]]
-    assert "Shuffling the labels of smote changes none" in results["summary"]["advice"]
+    assert "Shuffling the labels of smote and rules+smote changes none" in results["summary"]["advice"]
+    assert not any(c["arm"].startswith("placebo") for c in results["cells"]), "nor is it trained"
     assert [p["arm"] for p in quick(arms=["smote"]).run(digits(), tmp_path / "b").results["placebos"]] == [
         "placebo:smote"
     ]

@@ -58,7 +58,7 @@ def collect(
             "score_note": next((c["score_note"] for c in cells if c.get("score_note")), ""),
             "advice": advice.paragraph(judged, placebos, arms, saturation, made),
         },
-        "arms": [describe(arm, facts["data"]["unlabelled"]) for arm in arms],
+        "arms": [describe(arm, facts["data"]["unlabelled"]) for arm in told_apart(arms, made)],
         "saturation": {k: v for k, v in saturation.items() if k != "rules"},
         "cells": [{k: v for k, v in cell.items() if k != "units"} for cell in cells],
         "verdicts": judged,
@@ -122,14 +122,15 @@ def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dic
 def judge_placebos(
     study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict], made: Sequence[dict]
 ) -> list[dict]:
-    """The placebos against the baselines of their arms, a family of their own.
-
-    One whose images are all of one class is left out: shuffling their labels changes none, so it is its arm again.
-    """
-    one_class = {m["arm"] for m in made} - {m["arm"] for m in made if not m.get("one_class")}
-    placebos = [arm for arm in arms if arm.kind == "placebo"]
-    pairs = [(arm.name, arm.baseline) for arm in placebos if not all(unshuffled(*r, one_class) for r in arm.recipes)]
+    """The placebos against the baselines of their arms, a family of their own."""
+    pairs = [(arm.name, arm.baseline) for arm in told_apart(arms, made) if arm.kind == "placebo"]
     return compared(study, data, pairs, cells)
+
+
+def told_apart(arms: Sequence[Arm], made: Sequence[dict]) -> list[Arm]:
+    """The arms without placebos whose images are all of one class: shuffled labels are the same, and so is the arm."""
+    one_class = {m["arm"] for m in made} - {m["arm"] for m in made if not m.get("one_class")}
+    return [a for a in arms if a.kind != "placebo" or not all(unshuffled(*r, one_class) for r in a.recipes)]
 
 
 def unshuffled(name: str, recipe: Recipe, one_class: Collection[str]) -> bool:

@@ -201,10 +201,10 @@ class Study:
         go = self.runner(data, cache, log)
         found = self.saturated(data, arms, go)
         made = go("making images", run_generator, self.generator_jobs(data, arms), cache)
-        cells = go(
-            "training classifiers", run_learner, self.learner_jobs(data, arms, found, cache), self.learner, cache
-        )
-        cells = counted_as_baseline(cells, arms, lambda *place: self.made_for(data, cache, *place))
+        trained = results.told_apart(arms, made)
+        jobs = self.learner_jobs(data, trained, found, cache)
+        cells = go("training classifiers", run_learner, jobs, self.learner, cache)
+        cells = counted_as_baseline(cells, trained, lambda *place: self.made_for(data, cache, *place))
         content = results.collect(self, data, arms, found, made, cells, fingerprint, started)
         write_json(folder / "results.json", content)
         self.hand_out(data, arms, cache, folder)

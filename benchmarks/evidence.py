@@ -74,7 +74,8 @@ class Cell:
 
     def plan(self, asked: argparse.Namespace) -> dict[str, Any]:
         """Plain values that decide what the cell finds; a cell with a line of the same plan is finished."""
-        own = {"arms": list(self.arms), "repeats": self.repeats, "rare": self.rare, "seed": asked.seed}
+        own = {"arms": list(self.arms), "repeats": self.repeats, "seed": asked.seed}
+        own |= {"rare": self.rare} if self.rare else {}
         return own | {"length": asked.length, "generator_steps": asked.generator_steps}
 
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +95,16 @@ def test_minority_cell_cuts_one_class_and_oversamples_up_to_the_others(evidence)
     assert arms["rules+low_data_gan"].baseline == "rules" and "rules+duplicate" in arms
     counts = data.select(study.fold(data, None, 3).train).counts()
     assert counts == {str(k): 5 if k == 8 else 80 for k in range(10)}
+
+
+def test_the_stored_lines_are_of_plans_that_a_run_knows_again(evidence):
+    """A run whose OUT holds them does not compute these cells once more."""
+    stored = evidence.read(SCRIPTS.parent / "docs" / "evidence" / "low-data.jsonl")
+    plans = {line["cell"]: line["plan"] for line in stored if line["kind"] == "cell"}
+    asked = SimpleNamespace(seed=0, length=None, generator_steps=None)
+    quick = {cell.name: cell.plan(asked) for cell in evidence.cells(quick=True)}
+    assert json.loads(json.dumps(quick["digits:5"])) == plans["digits:5"]
+    assert all(set(plan) - {"rare"} == set(quick["digits:5"]) for plan in plans.values())
 
 
 def test_omniglot_is_tested_on_drawers_that_never_train(evidence, tmp_path):

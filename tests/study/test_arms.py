@@ -186,3 +186,9 @@ def test_cells_of_transforms_follow_the_file_that_an_arm_names(tmp_path):
 )
 def test_arms_that_learn_from_unlabelled_images_are_known(arm, learns):
     assert learns_from_pool(parse_arm(arm, digits())) is learns
+
+
+@pytest.mark.parametrize("given", [Recipe(system="improved_gan"), ganaug.make("improved_gan", preset="tiny")])
+def test_images_of_a_system_that_makes_none_are_refused(given):
+    with pytest.raises(InputError, match="makes no images: name it as an arm, 'improved_gan'"):
+        parse_arm(given, digits())

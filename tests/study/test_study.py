@@ -269,7 +269,8 @@ def test_results_and_report_say_which_arms_had_the_unlabelled_images(tmp_path):
     assert pool == {"none": False, "rules": False, "smote": False, "bagan": True}
     assert found["manifest"]["data"]["unlabelled"] == len(digits().in_fold("train")) - 50
     report = write_report(tmp_path / "out").read_text(encoding="utf-8")
-    assert len(re.findall("learns from the 1.028 unlabelled images too", report)) == 1
+    assert report.count("learns from the unlabelled images too") == 1
+    assert re.search("Unlabelled images</dt><dd>1.028, for the arms that can", report)
     alone = replace(study, offer_rest=False).run(digits(), tmp_path / "alone").results
     assert not any(arm["pool"] for arm in alone["arms"]) and alone["manifest"]["data"]["unlabelled"] == 0
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from judges import weights
+from sklearn.neighbors import NearestCentroid
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ from ganaug.data.image_set import ImageSet
 from ganaug.study.cache import Cache
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.study import Study
-from ganaug.systems.low_data.improved_gan import real_logit, unlabelled_loss
+from ganaug.systems.low_data.improved_gan import ImprovedGAN, real_logit, unlabelled_loss
 from ganaug.tasks.classification import Classifier
 
 
@@ -115,9 +116,50 @@ def test_a_pool_of_another_kind_of_images_is_refused():
     other = ImageSet.of(np.zeros((9, 8, 8, 3), np.uint8))
     with pytest.raises(InputError, match=r"unlabelled images must be \(8, 8, 1\) as the others, found \(8, 8, 3\)"):
         ganaug.make("improved_gan").fit(with_pool().but(others={"unlabelled": other}))
+    with pytest.raises(InputError, match="unlabelled images must be"):
+        ganaug.make("bagan", preset="tiny").fit(with_pool().but(others={"unlabelled": other}))
+
+
+def test_a_run_of_it_says_what_it_is_for():
+    system = ganaug.make("improved_gan", preset="tiny").fit(with_pool(), budget=2)
+    for ask in (lambda: system.sample(4), lambda: system.augment(digits())):
+        with pytest.raises(InputError, match=r"it yields a recogniser alone, `system.model\(\)` in Python"):
+            ask()
+
+
+def test_the_learner_of_a_study_says_how_its_classifier_is_trained(monkeypatch, tmp_path):
+    used = []
+    monkeypatch.setattr(ImprovedGAN, "prepare", lambda self, train: used.append(self.get_params(deep=False)))
+    task = Classifier(lr=1e-3, weight_decay=0.0, batch_size=16)
+    study = Study(arms=["improved_gan"], shots=5, repeats=1, offer_rest=True, task=task)
+    arm = next(arm for arm in study.plan(digits()) if arm.joint)
+    run_learner(digits(), LearnerJob(arm, 5, 0, 2, {}, (), study.fold(digits(), 5, 0)), task, Cache(tmp_path, ""))
+    assert [used[0][name] for name in ("lr", "weight_decay", "batch_size")] == [1e-3, 0.0, 16]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shots": [5, None]}, "needs a second set 'unlabelled'"),  # all images: nothing is left over
+        ({"task": Classifier(backbone=NearestCentroid())}, "needs a network as backbone"),
+        ({"arms": ["dg_net"]}, "dg_net is for reid, and this study is of classification"),
+    ],
+)
+def test_what_a_study_can_not_give_is_said_before_anything_is_trained(changes, words):
+    study = Study(**{"arms": ["improved_gan"], "shots": 5, "repeats": 1, "offer_rest": True, **changes})
+    with pytest.raises(InputError, match=words):
+        study.plan(digits())
+
+
+def test_an_empty_pool_is_refused():
+    data = with_pool()
+    nothing = data.others["unlabelled"].select(np.arange(0))
+    for id in ("improved_gan", "bagan"):
+        with pytest.raises(InputError, match="no images among the unlabelled ones"):
+            ganaug.make(id, preset="tiny").fit(data.but(others={"unlabelled": nothing}))
 
 
 def test_a_network_without_features_is_refused():
     task = Classifier(backbone=lambda channels, outputs: nn.Sequential(nn.Flatten(), nn.Linear(64, outputs)))
-    with pytest.raises(InputError, match=r"needs a network with `features`"):
+    with pytest.raises(InputError, match=r"needs a backbone with `features`"):
         ganaug.make("improved_gan", task=task).fit(with_pool())

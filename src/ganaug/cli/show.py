@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 12  # entries of a list in a table cell
 COLOURS = {"helps": "green", "harms": "red"}
-FACTS = ["kind", "task", "needs", "sets", "can", "channels", "sizes", "min_rows", "labels", "cost", "shows"]
+FACTS = ["kind", "task", "needs", "sets", "may_use", "can", "channels", "sizes", "min_rows", "labels", "cost", "shows"]
 
 
 def emit(value: Any) -> None:

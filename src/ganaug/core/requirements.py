@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TWO = "folders trainA/ and trainB/"
 POOL = "unlabelled"  # the further set of images without labels
-GIVEN_BY = {POOL: "--unlabelled PATH, or --unlabelled rest in a study"}  # a further set
+GIVEN_BY = {POOL: "--unlabelled PATH, or --unlabelled rest in a study with --shots"}  # a further set
 
 
 def check_requirements(system: System, train: ImageSet) -> None:
@@ -42,7 +42,7 @@ def missing(system: System, train: ImageSet) -> list[str]:
         for name in card.sets
         if name not in spec.others
     ]
-    if POOL in card.sets and POOL in train.others:
+    if POOL in (*card.sets, *card.may_use) and POOL in train.others:
         said += pool_problems(system, train)
     if system.needs or system.rows_per_step:
         said += size_problems(system, train) + channel_problems(system, train)
@@ -84,8 +84,10 @@ def channel_problems(system: System, train: ImageSet) -> list[str]:
 
 
 def pool_problems(system: System, train: ImageSet) -> list[str]:
-    """Unlabelled images of the shape that the others have."""
+    """Unlabelled images of the shape that the others have, and at least one of them."""
     shape, found = train.image.shape, train.others[POOL].image.shape
+    if not len(train.others[POOL]):
+        return [f"{system.CARD.id}: there are no images among the unlabelled ones: give some, or leave them out."]
     if found == shape:
         return []
     return [f"{system.CARD.id}: unlabelled images must be {shape} as the others, found {found}."]

@@ -72,11 +72,16 @@ class System(BaseEstimator):
 
     def generate(self, want: Batch) -> Batch:
         """Conditions -> images; `len(want)` images with the labels, masks or views that `want` holds."""
-        raise InputError(f"{self.CARD.id} makes no images from conditions: use `ganaug augment`.")
+        raise InputError(f"{self.CARD.id} makes no images from conditions: {self.offer()}.")
 
     def vary(self, batch: Batch) -> Batch:
         """Images -> variants of them."""
-        raise InputError(f"{self.CARD.id} makes no variants of given images: use `ganaug sample`.")
+        raise InputError(f"{self.CARD.id} makes no variants of given images: {self.offer()}.")
+
+    def offer(self) -> str:
+        """What to ask of the system instead of what it can't do."""
+        usable = [what for what in ("sample", "augment") if what in self.CARD.can]
+        return f"use `ganaug {usable[0]}`" if usable else "it yields a recogniser alone, `system.model()` in Python"
 
     def model(self) -> nn.Module:
         """The recogniser that a joint system trained: logits, embedding or map."""
@@ -250,6 +255,8 @@ class System(BaseEstimator):
     def augment(self, data: Any, *, seed: int = 0) -> Any:
         """Variants of given images: Batch -> Batch, ImageSet -> ImageSet (one variant a row, in order)."""
         sampling.refuse_unfitted(self)
+        if type(self).vary is System.vary:
+            self.vary(Batch())  # says so before partners are drawn
         if isinstance(data, Batch):
             return sampling.varied(self, data, seed)
         return sampling.varied_set(self, data, seed)

@@ -62,11 +62,13 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if isinstance(given, Arm):
         return given
     if isinstance(given, Recipe):
+        refuse_without_images(given.system)
         name = recipe_name(given)
         return named(name, (), ((name, given),), "")
     if isinstance(given, System) and given.CARD.kind == "transform":
         return parse_arm(written(given.CARD.id, changed_params(given)), data)
     if isinstance(given, System):
+        refuse_without_images(given.CARD.id)
         recipe = replace(default_recipe(given.CARD.id, data), params=given.get_params(deep=False), preset="")
         name = written(given.CARD.id, changed_params(given))
         return named(name, (), ((name, recipe),), "")
@@ -79,6 +81,12 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
     if len(joint) > 1:
         raise InputError(f"arm '{given}' has two joint systems ({joint[0]} and {joint[1]}): an arm takes one.")
     return named(str(given), tuple(transforms), recipes, "".join(joint))
+
+
+def refuse_without_images(id: str) -> None:
+    """InputError for a system that makes no images, where its images are asked for."""
+    if id != "folder" and not {"sample", "augment"} & set(entry(id).card["can"]):
+        raise InputError(f"{id} trains a recogniser and makes no images: name it as an arm, '{id}'.")
 
 
 def plain_arm(arm: Arm) -> dict:

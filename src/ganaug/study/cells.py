@@ -156,11 +156,15 @@ def joint(
 ) -> tuple[Scores, dict]:
     """A joint system trains generator and recogniser together and hands out the recogniser.
 
-    It gets the learner, or the learner's backbone and its start, where it asks for them.
+    It gets the learner and its settings, or the learner's backbone and its start, where it asks for them.
     """
     system = make(job.arm.joint, preset="small")
     given = {"task": learner, "backbone": getattr(learner, "backbone", "small")}
     given["pretrained"] = getattr(learner, "pretrained", False)
+    if "task" in system.get_params():  # its recogniser is trained as those of the other arms
+        given |= {
+            name: getattr(learner, name) for name in ("batch_size", "lr", "weight_decay") if hasattr(learner, name)
+        }
     system.set_params(**{name: value for name, value in given.items() if name in system.get_params()})
     if transforms:
         system.transform = lambda batch: applied(transforms, batch, job.fold.seed)  # type: ignore[method-assign]

@@ -269,15 +269,18 @@ def manifest(study: Study, data: ImageSet, saturation: Mapping, fingerprint: str
 def data_facts(study: Study, data: ImageSet, fingerprint: str) -> dict:
     """The set, and the folds of the first repeat."""
     height, width, channels = data.image.shape
-    first = study.fold(data, study.sizes[-1], 0)
-    view = training_view(data, first.train, first.offered)
+    first, fewest = (study.fold(data, study.sizes[i], 0) for i in (-1, 0))  # the rest is largest beside the fewest
+    view, pool = (
+        training_view(data, first.train),
+        training_view(data, fewest.train, fewest.offered).others.get(POOL, ()),
+    )
     return {
         "name": data.name,
         "fingerprint": fingerprint,
         "rows": len(data),
         "train_rows": len(first.train) + len(first.pool),
         "test_rows": len(first.test),
-        "unlabelled": len(view.others.get(POOL, ())),
+        "unlabelled": len(pool),
         "classes": list(view.mask_classes if learns_masks(data) else view.classes),
         "counts": view.counts(),
         "counts_by_size": {str(n): training_view(data, study.fold(data, n, 0).train).counts() for n in study.sizes},

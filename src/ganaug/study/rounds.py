@@ -95,6 +95,10 @@ class Pace:
         guess = STEP_GUESS * max(self.pixels / 28**2, 1) if c.steps else 1.0
         return sum(steps * self.makers.get(made_by(recipe), guess) for _, recipe in c.arm.recipes)
 
+    def timed(self, c: Candidate) -> bool:
+        """Whether it is known how long the images of a candidate take."""
+        return all(made_by(recipe) in self.makers for _, recipe in c.arm.recipes)
+
     def learn(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Take over what trials took; the latest counts."""
         for t in trials:

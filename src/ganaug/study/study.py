@@ -23,6 +23,7 @@ from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import missing
 from ganaug.core.run_folder import read_json, write_json
+from ganaug.core.system import System
 from ganaug.data.errors import InputError, Stopped
 from ganaug.data.image_set import ImageSet
 from ganaug.data.write import write
@@ -128,8 +129,9 @@ class Study:
     def plan(self, data: ImageSet) -> list[Arm]:
         """Every arm with its controls, after checking that the data and the arms fit together."""
         data = self.prepared(data)
-        rows = self.fold(data, self.sizes[0], 0)
-        first = training_view(data, rows.train, rows.offered)
+        folds = [self.fold(data, shots, 0) for shots in (self.sizes[0], self.sizes[-1])]
+        views = [training_view(data, rows.train, rows.offered) for rows in folds]
+        rows, first = folds[0], views[0]
         given = [self.arms] if isinstance(self.arms, str) else self.arms or ()
         if not given:
             given, self._why = choose(first)
@@ -140,10 +142,23 @@ class Study:
             refuse_without_masks(arm, data)
             refuse_impossible_use(arm, first)
             systems = [system_of(recipe) for _, recipe in arm.recipes if recipe.system != "folder"]
-            systems += [make(arm.joint, preset="small")] if arm.joint else []
-            for problem in (said for system in systems for said in missing(system, first)):
+            systems += [self.joint_system(arm)] if arm.joint else []
+            for problem in (said for view in views for system in systems for said in missing(system, view)):
                 raise InputError(problem)
         return arms
+
+    def joint_system(self, arm: Arm) -> System:
+        """The system of a joint arm; InputError where it is for another task or needs another kind of learner."""
+        system = make(arm.joint, preset="small")
+        kind, backbone = getattr(self.learner, "CARD", system.CARD).id, getattr(self.learner, "backbone", None)
+        if kind not in (*system.CARD.task, arm.joint):
+            raise InputError(
+                f"arm '{arm.name}': {arm.joint} is for {' and '.join(system.CARD.task)}, and this study is of {kind}: "
+                "leave it out."
+            )
+        if "task" in system.get_params(deep=False) and hasattr(backbone, "fit"):
+            raise InputError(f"arm '{arm.name}': {arm.joint} needs a network as backbone, and this study's is none.")
+        return system
 
     def prepared(self, data: ImageSet) -> ImageSet:
         """The set as the task sees it; InputError for what can't be studied."""

@@ -344,9 +344,10 @@ class Search:
     def longest(self, rung: Rung, members: Sequence[Candidate], seconds: float) -> Rung:
         """The round with as long trainings as the time holds for all candidates on all folds, at least its own.
 
-        A generator that is cut short may look worse than one that needs less.
+        A generator that is cut short may look worse than one that needs less. The first round, before which no
+        generator was timed, stays as it is.
         """
-        for share in (1.0, 0.5):
+        for share in (1.0, 0.5) if all(map(self.pace.timed, members)) else ():
             longer = replace(rung, generator=max(share, rung.generator), learner=max(share, rung.learner))
             if self.cost(longer, members, rung.most) <= seconds:
                 return longer

@@ -12,11 +12,12 @@ ones, not look best.
 
 Labels: none; generated images belong to no class and never leave the system, which yields the classifier alone.
 Gradients: the generator's steps leave the classifier alone.
-Deviations: the classifier is the task's own network, with its optimiser, its one cycle of the learning rate and its
-batch norm: real images make one batch, generated ones another, which is not remembered, so that overall contrast is not
-compared (with the statistics of real images for both nothing was gained on digits). The generator is DCGAN's; the
-unlabelled images leave the labelled ones out. Minibatch discrimination, historical averaging, label smoothing and
-virtual batch norm, which the paper uses for images that look good, are left out.
+Deviations: the classifier is the task's own network, with AdamW, one cycle of the learning rate and batch norm: real
+images make one batch, generated ones another, which is not remembered, so that overall contrast is not compared (with
+the statistics of real images for both nothing was gained on digits). Mean features differ by their absolute values, as
+in the released code, where the paper squares them, and without dropout. Classes are balanced in every batch; the
+unlabelled images leave the labelled ones out; the generator is DCGAN's. Minibatch discrimination, historical averaging,
+label smoothing and virtual batch norm, which the paper uses for images that look good, are left out.
 Cost: see the card.
 """
 
@@ -77,9 +78,12 @@ class ImprovedGAN(System):
         needs=("label",),
         sets=("unlabelled",),
         can=("model",),
+        labels="none",
+        cost="five times an update of the classifier alone: 70 ms a step at 28 px, batch 32, preset small, one core",
         deviations=(
-            "the classifier is the task's own network, with its batch norm and optimiser",
-            "the unlabelled images leave the labelled ones out",
+            "the classifier is the task's own network with its batch norm, AdamW and one cycle of the learning rate",
+            "mean features differ by absolute values, as released, and without dropout",
+            "classes are balanced in every batch, and the unlabelled images leave the labelled ones out",
             "the paper's techniques for images that look good are left out",
         ),
         shows="on digits, five labelled a class and the rest unlabelled, it beats the same network without the rest.",
@@ -116,7 +120,9 @@ class ImprovedGAN(System):
         learner = make("classification") if self.task is None else self.task
         self.classifier = learner.network(spec, len(spec.classes))
         if not hasattr(self.classifier, "features"):
-            raise InputError("improved_gan needs a network with `features` (images -> [B, D]) as backbone: use small.")
+            raise InputError(
+                "improved_gan needs a backbone with `features` (images -> [B, D]): use small or a torchvision one."
+            )
         self.gen = DCGenerator(self.latent, spec.channels, *spec.size, width=self.width)
         self.opt_classifier = AdamW(self.classifier.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         self.opt_gen = Adam(self.gen.parameters(), lr=self.lr_generator, betas=(0.5, 0.999))
@@ -147,15 +153,18 @@ class ImprovedGAN(System):
         with torch.no_grad():
             fake = self.gen(self.noise(len(unlabelled)))
         with unremembered(self.classifier):
-            generated = self.classifier(fake)
-        labelled, rest = logits.split([len(given), len(unlabelled)])
+            generated = self.classifier(fake).float()
+        labelled, rest = logits.float().split([len(given), len(unlabelled)])
         return F.cross_entropy(labelled, target), unlabelled_loss(rest, generated)
 
     def feature_distance(self, unlabelled: Tensor) -> Float[Tensor, ""]:
         """How far the mean features of generated images are from those of unlabelled ones (section 3.1)."""
         with looked_through(self.classifier):
-            aim = self.classifier.features(unlabelled).mean(0)
-            return (self.classifier.features(self.gen(self.noise(len(unlabelled)))).mean(0) - aim).abs().mean()
+            aim, made = (
+                self.classifier.features(images).float().mean(0)
+                for images in (unlabelled, self.gen(self.noise(len(unlabelled))))
+            )
+            return (made - aim).abs().mean()
 
     def model(self) -> nn.Module:
         """Images [B, C, H, W] -> logits [B, K]."""

@@ -23,6 +23,10 @@ RULES = "basic_ops"
 OWN_PIPELINES = ("albumentations", "kornia", "pipeline", "torchvision")  # stand for what the user puts into them
 NOT_ASKED = ("control", "oracle", "placebo")  # kinds of arms that are compared with, not asked about
 TURNS, MOST_DRAWS = 2, 20_000  # times that each image of a pool is drawn on average, and draws in all
+FILLERS = {  # for skewed sets, best first, and why
+    "low_data_gan": "fills up the small classes with what it has learnt from all of them",
+    **dict.fromkeys(("smote", "bagan", "adasyn"), "made for skewed sets: it fills up the small classes"),
+}
 SKEWED = 1.5  # largest class over smallest class from which generated images fill up classes
 
 
@@ -341,8 +345,8 @@ def rank_of(item: Any, skewed: bool, least: int) -> tuple[int, str]:
         return 5, f"changes real images on the fly; {first}"
     if least < item.card["min_rows"]:
         return 9, f"advised from {item.card['min_rows']} images a class on; the smallest class has {least}"
-    if skewed and item.id in ("smote", "bagan", "adasyn"):
-        return 1 + ("smote", "bagan", "adasyn").index(item.id), "made for skewed sets: it fills up the small classes"
+    if skewed and item.id in FILLERS:
+        return 1 + list(FILLERS).index(item.id), FILLERS[item.id]
     if "mask" in item.card["needs"]:
         made = "makes images with their masks" if "mask" in item.card["makes"] else "makes images for given masks"
         return 2 + ("mask" not in item.card["makes"]), made
@@ -371,11 +375,10 @@ def chosen_by_classes(data: ImageSet) -> tuple[list[str], str]:
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
     if skewed:
         ratio = max(counts) / min(counts)
-        return [
-            "smote",
-            "rules+smote",
-            "rules+bagan",
-        ], f"The largest class is {ratio:.0f} times the smallest, so methods that fill up small classes were tried."
+        return ["rules+duplicate", "rules+smote", "rules+low_data_gan"], (
+            f"The largest class is {ratio:.0f} times the smallest, so ways to fill up small classes were tried: "
+            "copies, images between neighbours, and a generator that learns from all classes."
+        )
     return ["rules+cutout", "rules+cutmix", "rules+low_data_gan"], (
         f"The classes are about even with {min(counts, default=0)} or more images each, so stronger transforms and a "
         "generator for small sets were tried on top of the rules."

@@ -88,6 +88,8 @@ def test_suiting_systems_put_fillers_first_on_skewed_sets():
     assert "duplicate" not in found
     arms, why = choose(skewed())
     assert arms == ["rules+duplicate", "rules+smote", "rules+low_data_gan"]
+    few = skewed().select(np.r_[np.flatnonzero(skewed().label != 1), np.flatnonzero(skewed().label == 1)[:3]])
+    assert choose(few)[0] == ["rules+duplicate", "rules+smote"], "three images are too few for a generator"
     assert "times the smallest" in why
 
 

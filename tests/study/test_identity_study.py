@@ -234,10 +234,10 @@ def test_one_camera_is_one_sentence():
     assert with_identities(data.but(camera=None)).camera is None
 
 
-def test_joint_arm_without_its_field_is_refused_before_anything_runs(tmp_path):
+def test_joint_arm_of_another_task_is_refused_before_anything_runs(tmp_path):
     from ganaug.data.embedded import digits
 
-    with pytest.raises(InputError, match="dg_net needs the field 'identity'"):
+    with pytest.raises(InputError, match="dg_net is for reid, and this study is of classification"):
         Study(arms=["dg_net"], repeats=1).run(digits(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

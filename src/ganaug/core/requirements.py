@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TWO = "folders trainA/ and trainB/"
 POOL = "unlabelled"  # the further set of images without labels
-GIVEN_BY = {POOL: "--unlabelled PATH, or --unlabelled rest in a study with --shots"}  # a further set
+GIVEN_BY = {POOL: "--unlabelled PATH, or --unlabelled rest in a study whose --shots leave some over"}  # a further set
 
 
 def check_requirements(system: System, train: ImageSet) -> None:

@@ -89,7 +89,8 @@ def parse_arm(given: Any, data: ImageSet) -> Arm:
 
 def refuse_without_images(id: str) -> None:
     """InputError for a system that makes no images, where its images are asked for."""
-    if id != "folder" and not {"sample", "augment"} & set(entry(id).card["can"]):
+    can = () if id == "folder" else entry(id).card["can"]
+    if "model" in can and not {"sample", "augment"} & set(can):
         raise InputError(f"{id} trains a recogniser and makes no images: name it as an arm, '{id}'.")
 
 
@@ -375,9 +376,11 @@ def chosen_by_classes(data: ImageSet) -> tuple[list[str], str]:
     skewed = bool(counts) and max(counts) >= SKEWED * min(counts)
     if skewed:
         ratio = max(counts) / min(counts)
+        said = f"The largest class is {ratio:.0f} times the smallest, so ways to fill up small classes were tried: "
+        if min(counts) < entry("low_data_gan").card["min_rows"]:
+            return ["rules+duplicate", "rules+smote"], said + "copies, and images between neighbours."
         return ["rules+duplicate", "rules+smote", "rules+low_data_gan"], (
-            f"The largest class is {ratio:.0f} times the smallest, so ways to fill up small classes were tried: "
-            "copies, images between neighbours, and a generator that learns from all classes."
+            said + "copies, images between neighbours, and a generator that learns from all classes."
         )
     return ["rules+cutout", "rules+cutmix", "rules+low_data_gan"], (
         f"The classes are about even with {min(counts, default=0)} or more images each, so stronger transforms and a "

@@ -21,7 +21,7 @@ from ganaug import __version__
 from ganaug.core.catalogue import make
 from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
-from ganaug.core.requirements import missing
+from ganaug.core.requirements import POOL, missing
 from ganaug.core.run_folder import read_json, write_json
 from ganaug.core.system import System
 from ganaug.data.errors import InputError, Stopped
@@ -134,7 +134,7 @@ class Study:
         rows, first = folds[0], views[0]
         given = [self.arms] if isinstance(self.arms, str) else self.arms or ()
         if not given:
-            given, self._why = choose(first)
+            given, self._why = choose(first if POOL in views[-1].others else first.but(others={}))
         arms = with_controls([parse_arm(a, first) for a in given], self.left_out)
         if self.labels_from and len(np.flatnonzero(what_is_learnt(data)[rows.offered] >= 0)):
             arms.append(ORACLE)
@@ -150,11 +150,11 @@ class Study:
     def joint_system(self, arm: Arm) -> System:
         """The system of a joint arm; InputError where it is for another task or needs another kind of learner."""
         system = make(arm.joint, preset="small")
-        kind, backbone = getattr(self.learner, "CARD", system.CARD).id, getattr(self.learner, "backbone", None)
-        if kind not in (*system.CARD.task, arm.joint):
+        tasks, backbone = getattr(self.learner, "CARD", system.CARD).task, getattr(self.learner, "backbone", None)
+        if not set(tasks) & set(system.CARD.task):
             raise InputError(
-                f"arm '{arm.name}': {arm.joint} is for {' and '.join(system.CARD.task)}, and this study is of {kind}: "
-                "leave it out."
+                f"arm '{arm.name}': {arm.joint} is for {' and '.join(system.CARD.task)}, and this study is of "
+                f"{' and '.join(tasks)}: leave it out."
             )
         if "task" in system.get_params(deep=False) and hasattr(backbone, "fit"):
             raise InputError(f"arm '{arm.name}': {arm.joint} needs a network as backbone, and this study's is none.")

@@ -35,7 +35,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from ganaug.core import device, loop
+from ganaug.core import device, loop, sampling
 from ganaug.core.system import System
 from ganaug.data.pixels import ArrayPixels
 from ganaug.data.view import TrainView
@@ -191,6 +191,7 @@ class Ours:
         self.system = with_networks(gen, critic, model)
         self.system.train, self.system.spec = view, view.spec
         self.system.recogniser_updates_ = 0
+        self.system.conditions = sampling.condition_table(view, self.system.needs)
         self.at = loop.begin(self.system, loop.Budget(steps=10**6), seed=0)
 
     def step(self) -> None:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ganaug.data.batch import Batch
 from ganaug.data.image_set import ImageSet
 
 
@@ -52,3 +53,15 @@ def pk(data: ImageSet, n: int, seed: int, t: int, *, k: int = 4) -> Int[Tensor, 
 def single(data: ImageSet, n: int, seed: int, t: int) -> Int[Tensor, " n"]:
     """The first row, n times: for systems that learn from one image."""
     return torch.zeros(n, dtype=torch.int64, device="cpu")
+
+
+def beside_pool(data: ImageSet, rows: Int[Tensor, " n"]) -> Batch:
+    """The rows, with as many unlabelled ones as `pair["unlabelled"]` where there is a pool of them.
+
+    Which ones follows from the randomness of the step, which core seeds.
+    """
+    batch, pool = data.batch(rows), data.others.get("unlabelled")
+    if pool is None:
+        return batch
+    more = torch.randint(len(pool), (len(rows),), device="cpu")
+    return batch.but(pair={"unlabelled": pool.batch(more)})

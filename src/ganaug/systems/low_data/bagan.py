@@ -31,6 +31,7 @@ from ganaug.parts.freeze import frozen
 from ganaug.parts.nets.conditional import StridedTrunk
 from ganaug.parts.nets.dcgan import pyramid
 from ganaug.parts.priors import ClassGaussian, any_of
+from ganaug.parts.samplers import beside_pool
 
 
 class Decoder(nn.Module):
@@ -134,11 +135,7 @@ class BAGAN(System):
 
     def draw(self, data: ImageSet, rows: Tensor) -> Batch:
         """The rows, and as many of the unlabelled pool where there is one: the autoencoder needs no labels."""
-        batch, pool = data.batch(rows), data.others.get("unlabelled")
-        if pool is None:
-            return batch
-        more = torch.randint(len(pool), (len(rows),), device="cpu")
-        return batch.but(pair={"unlabelled": pool.batch(more)})
+        return beside_pool(data, rows)
 
     def step(self, batch: Batch, t: int) -> Losses:
         if self.stage(t)[0] == 0:

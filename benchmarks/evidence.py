@@ -35,6 +35,7 @@ import numpy as np
 import ganaug
 from ganaug.data.atomic import atomic_file
 from ganaug.study.advice import COPIES
+from ganaug.study.arm_words import parts_of
 from ganaug.study.statistics import paired_t
 
 TASK: Any = "classification"
@@ -329,14 +330,18 @@ def verdicts(lines: Sequence[dict]) -> str:
     shares = {(g["cell"], g["arm"]): g for g in lines if g["kind"] == "generator"}
     rows = []
     for v in (line for kind in ("verdict", "placebo") for line in lines if line["kind"] == kind):
-        parts = v["arm"].removeprefix("placebo:").split("+")
-        copies = [g for part in parts if (g := shares.get((v["cell"], part)))]
+        copies = [g for part in ids_in(v["arm"]) if (g := shares.get((v["cell"], part)))]
         warning = "; ".join(copied(g) for g in copies if warned(g))
         spread = "" if v["low"] is None else f"{points(v['low'])} to {points(v['high'])}"
         effect = [v["verdict"], points(v["effect"]), spread, f"{v['p']:.2g}", v["repeats"]]
         rows.append([v["cell"], v["arm"], v["against"], *effect, v["repeats_needed"] or "", v["failed"] or "", warning])
     head = ["cell", "arm", "against", "verdict", "effect", "95 % interval", "p", "repeats", "would decide", "failed"]
     return f"## Verdicts\n\n{table([*head, 'warning'], rows)}" if rows else ""
+
+
+def ids_in(arm: str) -> list[str]:
+    """The parts of an arm's name; that of a found recipe ends with how its images are used, in brackets."""
+    return parts_of(arm.removeprefix("placebo:").split(" (")[0])
 
 
 def warned(g: dict) -> bool:
@@ -353,7 +358,7 @@ def costs(lines: Sequence[dict]) -> str:
     made = {(g["cell"], g["arm"]): g["seconds"] for g in lines if g["kind"] == "generator"}
     rows = []
     for a in (line for line in lines if line["kind"] == "arm"):
-        own = [made.get((a["cell"], part), 0.0) for part in a["arm"].removeprefix("placebo:").split("+")]
+        own = [made.get((a["cell"], part), 0.0) for part in ids_in(a["arm"])]
         spent = [f"{sum(own):.1f}" if any(own) else "", f"{a['seconds']:.1f}"]
         rows.append([a["cell"], a["arm"], spread_of(a["scores"]), *spent, a["updates"], a["not_ok"] or ""])
     head = ["cell", "arm", "score", "generator, s", "classifier, s", "updates", "counted as baseline"]

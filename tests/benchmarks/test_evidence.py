@@ -246,6 +246,11 @@ def test_help_is_counted_and_no_copier_stands_without_a_warning(told):
     assert "| digits:5 | gan | 500 | 31.0 | 512 | 1.0 | exact 100.0 | copies |" in told
 
 
+def test_an_arm_of_a_found_recipe_is_known_by_its_ids(evidence):
+    assert evidence.ids_in("placebo:rules+smote (share 0.25, labels smoothed)") == ["rules", "smote"]
+    assert evidence.ids_in("rules+gan(lr='1e+3')") == ["rules", "gan(lr='1e+3')"]
+
+
 def test_costs_join_generator_and_classifier(told):
     assert "| digits:5 | rules+gan | 85.0 ± 7.1 | 40.0 | 7.0 | 400 | 1 |" in told
     assert "Recall of the rare class" not in told

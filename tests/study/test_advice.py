@@ -63,6 +63,41 @@ def test_arm_that_has_not_beaten_the_rules_is_not_recommended_however_it_beats_n
     assert "less than the rules" not in headline(found, ARMS), "a sign is no finding"
 
 
+COPIES = Arm("rules+duplicate", "generated", "rules", ("rules",), (("duplicate", Recipe(system="duplicate")),))
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("helps", "Over copies of real images (rules+duplicate) it brings +1.5 points."),
+        ("inconclusive", "Whether it beats copies of real images (rules+duplicate), which cost nothing to make, is"),
+    ],
+)
+def test_what_an_arm_brings_over_copies_is_told(word, said):
+    found = [verdict("rules+acgan", "rules", "helps", 0.02), verdict("rules+acgan", COPIES.name, word, 0.015)]
+    told = paragraph(found, [], [*ARMS, COPIES], DONE, [])
+    assert "Add rules+acgan: it brings +2.0 points over rules" in told and said in told
+    assert "copies" not in headline(found, [*ARMS, COPIES])
+
+
+@pytest.mark.parametrize("word", ["harms", "no material difference"])
+def test_arm_that_copies_equal_is_not_recommended(word):
+    found = [verdict("rules+acgan", "rules", "helps", 0.02), verdict("rules+acgan", COPIES.name, word, -0.001)]
+    told = paragraph(found, [], [*ARMS, COPIES], DONE, [])
+    assert "Add rules+acgan" not in told
+    assert "rules+acgan improves on rules but is no better than copies of real images (rules+duplicate)" in told
+    assert "no better than copies of real images" in headline(found, [*ARMS, COPIES])
+
+
+def test_arm_that_falls_behind_the_rules_is_held_against_them_and_not_against_copies():
+    plain = Arm("duplicate", "generated", "none", (), (("duplicate", Recipe(system="duplicate")),))
+    found = [verdict("bagan", "none", "helps", 0.1), verdict("bagan", "rules", "harms", -0.1)]
+    found += [verdict("bagan", "duplicate", "no material difference", 0.0)]
+    assert "bagan improves on no augmentation but falls behind the rules" in paragraph(
+        found, [], [*ARMS, plain], DONE, []
+    )
+
+
 @pytest.mark.parametrize(("share", "alarms", "warned"), [(0.9, 0.1, True), (0.01, None, False), (0.1, 0.2, False)])
 def test_arm_whose_images_are_copies_is_not_recommended_without_a_warning(share, alarms, warned):
     found = [verdict("rules+acgan", "rules", "helps", 0.02)]

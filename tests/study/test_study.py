@@ -16,6 +16,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import FoldError, InputError, Stopped
 from ganaug.report.html import write_report
 from ganaug.study import cells, generate, study
+from ganaug.study.results import rivals
 from ganaug.study.study import Study
 from ganaug.tasks.classification import Classifier
 
@@ -34,6 +35,19 @@ def without_times(results):
         for row in plain[part]:
             row.pop("seconds")
     return plain
+
+
+def test_a_generated_arm_has_to_beat_copies_where_they_are_an_arm_on_the_same_transforms():
+    arms = quick(arms=["duplicate", "rules+duplicate", "smote", "rules+smote", "cutout"]).plan(digits())
+    against = {arm.name: rivals(arm, arms, ["rules"]) for arm in arms}
+    assert against["rules+smote"] == ["rules", "rules+duplicate"]
+    assert against["smote"] == ["none", "rules", "duplicate"]
+    assert against["rules+duplicate"] == ["rules"] and against["duplicate"] == ["none", "rules"]
+    assert against["cutout"] == ["none", "rules"] and against["rules"] == ["none"]
+    arms = quick(arms=["smote", "rules+smote"]).plan(digits())
+    against = {arm.name: rivals(arm, arms, ["rules"]) for arm in arms}
+    assert against["smote"] == ["none", "rules"], "the control of every study is not judged"
+    assert against["rules+smote"] == ["rules"]
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from ganaug.study.arms import NOT_ASKED, Arm
+from ganaug.study.arms import NOT_ASKED, Arm, copies_beside
 from ganaug.study.cache import Cache
 from ganaug.study.verdict import signed
 
+NO_BETTER = ("harms", "no material difference")
 COPIES = 0.02  # share of generated images above which the audit says more than its own false alarms do
 
 
@@ -19,16 +20,18 @@ def headline(verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
     asked = [*verdicts_on_rules(verdicts)[-1:], *asked_about(verdicts, arms)]
     if not asked:
         return "Only the baselines were compared."
-    return listed([claim(v, verdicts) for v in asked]) + "."
+    return listed([claim(v, verdicts, arms) for v in asked]) + "."
 
 
-def claim(v: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]]) -> str:
+def claim(v: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> str:
     """One verdict as part of a sentence."""
     said = {"helps": "helps", "harms": "harms", "no material difference": "makes no material difference"}
     facts = [f"{signed(v['effect'])} points against {v['against']}"]
-    rival = against_rules(v["arm"], verdicts)
+    rival, copies = against_rules(v["arm"], verdicts), against_copies(v["arm"], verdicts, arms)
     if v["verdict"] == "helps" and rival and rival["verdict"] == "harms":
         facts.append("less than the rules do")
+    if v["verdict"] == "helps" and copies and copies["verdict"] in NO_BETTER:
+        facts.append("no better than copies of real images")
     if v["failed"]:
         facts.append(f"failed in {v['failed']} of {v['repeats']} repeats")
     verb = said.get(v["verdict"], "is undecided")
@@ -59,13 +62,14 @@ def paragraph(
     sizes = {v["shots"] for v in asked}
     fooled = {p["arm"].removeprefix("placebo:") for p in placebos if p["verdict"] == "helps" and p["shots"] in sizes}
     helpful = [v for v in asked if v["verdict"] == "helps" and v["arm"] not in fooled]
-    rivals = [against_rules(v["arm"], verdicts) or v for v in helpful]
+    rivals = [decisive(v, verdicts, arms) for v in helpful]
     winners = [v for v in rivals if v["verdict"] == "helps"]
     said = [on_rules(verdicts)]
     said += [beaten(v, rival) for v, rival in zip(helpful, rivals, strict=True) if rival not in winners]
     if winners:
         best = max(winners, key=lambda v: v["effect"])
         said += use(best, next(a for a in arms if a.name == best["arm"]), made)
+        said += beside_copies(against_copies(best["arm"], verdicts, arms))
     elif asked and not helpful:
         said.append("No other arm has shown that it improves on its baseline, so leave them out for now.")
     said += [
@@ -90,14 +94,34 @@ def without_placebo(placebos: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) 
 
 def against_rules(arm: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """What was found on an arm against the rules at the largest training size; None where they were not compared."""
-    found = [v for v in verdicts if v["arm"] == arm and v["against"] == "rules"]
+    return against(arm, "rules", verdicts)
+
+
+def against_copies(arm: str, verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> Mapping[str, Any] | None:
+    """Likewise against plain copies of real images on top of the same transforms, where these are an arm."""
+    own = next((a for a in arms if a.name == arm), None)
+    return against(arm, copies_beside(own, arms), verdicts) if own else None
+
+
+def against(arm: str, rival: str, verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The verdict on two arms at the largest training size, if there is one."""
+    found = [v for v in verdicts if (v["arm"], v["against"]) == (arm, rival)]
     return found[-1] if found else None
 
 
+def decisive(own: Mapping[str, Any], verdicts: Sequence[Mapping[str, Any]], arms: Sequence[Arm]) -> Mapping[str, Any]:
+    """The verdict that decides on an arm that helps: on the rules, or on copies where these are shown to do as well."""
+    rules = against_rules(own["arm"], verdicts) or own
+    copies = against_copies(own["arm"], verdicts, arms)
+    return copies if rules["verdict"] == "helps" and copies and copies["verdict"] in NO_BETTER else rules
+
+
 def beaten(own: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
-    """On an arm that improves on its baseline, and not on the rules."""
+    """On an arm that improves on its baseline, and not on the rules or on copies."""
     baseline = "no augmentation" if own["against"] == "none" else own["against"]
     said = f"{own['arm']} improves on {baseline} but "
+    if rival["against"] != "rules":
+        return said + f"is no better than copies of real images ({rival['against']}), which cost nothing to make."
     if rival["verdict"] == "harms":
         return said + "falls behind the rules, so the rules are the better choice."
     return said + "has not been shown to be better than the rules, which cost less."
@@ -127,6 +151,18 @@ def use(verdict: Mapping[str, Any], arm: Arm, made: Sequence[Mapping[str, Any]])
         if recipe.system != "folder":
             how += f"; the images of the first repeat are in images/{Cache.slug(name)}"
     return [how + ".", *warnings_on_copies(arm, made)]
+
+
+def beside_copies(v: Mapping[str, Any] | None) -> list[str]:
+    """What an advised arm brings over copies of real images, where these were an arm."""
+    if v is None:
+        return []
+    if v["verdict"] == "helps":
+        return [f"Over copies of real images ({v['against']}) it brings {signed(v['effect'])} points."]
+    return [
+        f"Whether it beats copies of real images ({v['against']}), which cost nothing to make, is undecided "
+        f"({signed(v['effect'])} points)."
+    ]
 
 
 def warnings_on_copies(arm: Arm, made: Sequence[Mapping[str, Any]]) -> list[str]:

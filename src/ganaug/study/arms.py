@@ -289,6 +289,16 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
     return [arm for name, arm in full.items() if name not in dropped or name in needed]
 
 
+def copies_beside(arm: Arm, arms: Sequence[Arm]) -> str:
+    """The name of the arm that adds plain copies where this one adds generated images; "" where none was asked for."""
+
+    def around(a: Arm) -> tuple[list[str], str]:
+        return sorted(a.transforms), a.joint
+
+    made = [a for a in arms if a.kind == "generated" and [str(r.system) for _, r in a.recipes] == ["duplicate"]]
+    return next((a.name for a in made if arm.recipes and a.name != arm.name and around(a) == around(arm)), "")
+
+
 def refuse_namesakes(arms: Sequence[Arm]) -> None:
     """InputError where one name stands for two different arms, or two different generators."""
     known: dict[tuple[str, str], str] = {}

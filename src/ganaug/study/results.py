@@ -23,7 +23,7 @@ from ganaug.parts.labels.policies import label_policy
 from ganaug.study import advice
 from ganaug.study.adaptation import gaps
 from ganaug.study.arm_words import id_of
-from ganaug.study.arms import NOT_ASKED, Arm, learns_from_pool
+from ganaug.study.arms import NOT_ASKED, Arm, copies_beside, learns_from_pool
 from ganaug.study.folds import learns_masks, regime_of, training_view
 from ganaug.study.inspect import most_compared
 from ganaug.study.learning_curve import by_repeats, by_repeats_and_units, learning_curve
@@ -107,16 +107,18 @@ def caption(made: Mapping[str, Any], of: str) -> str:
 
 
 def judge(study: Study, data: ImageSet, arms: Sequence[Arm], cells: Sequence[dict]) -> list[dict]:
-    """Every arm against its baseline and against the rules; one Holm family for the whole study."""
+    """Every arm against its baseline and what costs nothing; one Holm family for the whole study."""
+    free = ["rules", *(["colour_match"] if study.labels_from else [])]
     names = {arm.name for arm in arms}
-    pairs = []
-    for arm in arms:
-        if arm.kind in NOT_ASKED:
-            continue
-        rivals = ["rules", *(["colour_match"] if study.labels_from else [])]  # what costs nothing has to be beaten
-        against = [arm.baseline, *(r for r in rivals if r not in (arm.baseline, arm.name) and arm.name not in rivals)]
-        pairs += [(arm.name, other) for other in against if other in names]
+    asked = [arm for arm in arms if arm.kind not in NOT_ASKED]
+    pairs = [(arm.name, other) for arm in asked for other in rivals(arm, arms, free) if other in names]
     return compared(study, data, pairs, cells)
+
+
+def rivals(arm: Arm, arms: Sequence[Arm], free: Sequence[str]) -> list[str]:
+    """What an arm has to beat: its baseline, the free arms unless it is one, and plain copies where they are an arm."""
+    others = [*(() if arm.name in free else free), copies_beside(arm, arms)]
+    return list(dict.fromkeys(name for name in (arm.baseline, *others) if name))
 
 
 def judge_placebos(

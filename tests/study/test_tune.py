@@ -18,6 +18,7 @@ from ganaug.core.protocols import Scores
 from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.study import cells, generate, results, rounds, space, tune
+from ganaug.study import search as searching
 from ganaug.study.arms import parse_arm, stored_arm
 from ganaug.study.folds import fold, training_view
 from ganaug.study.tune import Tune
@@ -90,7 +91,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(rounds, "now", lambda: moved.now)
     monkeypatch.setattr(generate, "look_at", lambda *_: {})  # audits take long, and are not what is tested here
     monkeypatch.setattr(results, "leak_facts", lambda *_: {})
-    monkeypatch.setattr(tune, "REPEATS", (3, 5))
+    monkeypatch.setattr(searching, "REPEATS", (3, 5))
     rungs = [replace(rung, most=most) for rung, most in zip(rounds.RUNGS, (2, 3, 4), strict=True)]
     monkeypatch.setattr(rounds, "RUNGS", rungs)
     monkeypatch.setattr(space, "MOST", 9)  # two arms as they come, and every use of SMOTE that is one change away
@@ -141,7 +142,7 @@ def test_better_recipe_is_found_and_confirmed(tmp_path, clock):
 
 
 def test_placebo_apart_a_winner_is_recommended(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr(tune, "FEWER", (("placebo",),))
+    monkeypatch.setattr(searching, "FEWER", (("placebo",),))
     found = search(task=Instant(0.1, "smote")).run(digits(), tmp_path / "out").results
     assert found["sentence"].endswith("Use rules+smote (share 0.25, labels hard, ramp 0.0, keep 1.0).")
 
@@ -177,9 +178,9 @@ def test_generators_train_as_long_as_the_time_holds_once_they_were_timed(seconds
     c = space.Candidate("a", replace(parse_arm("low_data_gan", digits()), recipes=(("a", recipe),)), 1000)
     pace, rung = rounds.Pace(0.01, 64), rounds.Rung(0.25, 1.0, 1, 2)
     stub = SimpleNamespace(pace=pace, cost=lambda rung, members, folds: folds * c.steps * 0.1 * rung.generator)
-    assert tune.Search.longest(stub, rung, [c], seconds).generator == 0.25, "nothing is known of its speed"
+    assert searching.Search.longest(stub, rung, [c], seconds).generator == 0.25, "nothing is known of its speed"
     pace.makers[rounds.made_by(recipe)] = 0.1
-    assert tune.Search.longest(stub, rung, [c], seconds).generator == share
+    assert searching.Search.longest(stub, rung, [c], seconds).generator == share
 
 
 def test_the_first_round_is_short_however_much_time_there_is(tmp_path, clock, monkeypatch):
@@ -191,13 +192,13 @@ def test_the_first_round_is_short_however_much_time_there_is(tmp_path, clock, mo
 
 def test_test_fold_never_reaches_the_search(tmp_path, clock, monkeypatch):
     seen = []
-    real = tune.run_all
+    real = searching.run_all
 
     def noting(function, data, jobs, *rest):
         seen.append(data)
         return real(function, data, jobs, *rest)
 
-    monkeypatch.setattr(tune, "run_all", noting)
+    monkeypatch.setattr(searching, "run_all", noting)
     data = digits()
     test = data.in_fold("test")
     search().run(data, tmp_path / "out")
@@ -221,7 +222,7 @@ def test_folder_arm_with_test_images_and_such_a_pool_are_refused_before_the_sear
 def test_a_gain_without_a_placebo_is_left_open_where_there_could_be_one(arm, told):
     winner = space.as_it_comes(parse_arm(arm, digits()))
     verdict = {"verdict": "helps", "sentence": "It helps."}
-    said = tune.sentence(winner, [{"difference": 0.05}], 3, verdict, {"placebos": [], "generators": []})
+    said = searching.sentence(winner, [{"difference": 0.05}], 3, verdict, {"placebos": [], "generators": []})
     assert said.endswith(f"Use {arm}.") and ("No placebo was compared" in said) == told
 
 
@@ -248,8 +249,8 @@ def test_set_without_a_test_fold_gets_one_before_the_search(tmp_path):
     test = split.in_fold("test")
     assert 0.25 < len(test) / len(data) < 0.4
     assert not set(data.group[test]) & set(data.group[split.in_fold("train")])
-    seen, rows = tune.training_part(split)
-    inner = tune.inner_fold(split, rows, 5, 0, 0)
+    seen, rows = searching.training_part(split)
+    inner = searching.inner_fold(split, rows, 5, 0, 0)
     assert len(inner.train) == 50 and len(seen) == len(rows)
     assert not np.isin(seen.index[np.concatenate([inner.train, inner.test])], test).any()
     assert not np.isin(inner.train, inner.test).any()

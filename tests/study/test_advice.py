@@ -89,6 +89,12 @@ def test_arm_that_copies_equal_is_not_recommended(word):
     assert "no better than copies of real images" in headline(found, [*ARMS, COPIES])
 
 
+def test_copies_that_help_are_advised_without_a_folder_of_images():
+    found = [verdict(COPIES.name, "rules", "helps", 0.02)]
+    told = paragraph(found, [], [*ARMS, COPIES], DONE, [])
+    assert "Add rules+duplicate: it brings +2.0 points over rules" in told and "images/" not in told
+
+
 def test_arm_that_falls_behind_the_rules_is_held_against_them_and_not_against_copies():
     plain = Arm("duplicate", "generated", "none", (), (("duplicate", Recipe(system="duplicate")),))
     found = [verdict("bagan", "none", "helps", 0.1), verdict("bagan", "rules", "harms", -0.1)]

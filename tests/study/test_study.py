@@ -44,6 +44,13 @@ def test_a_generated_arm_has_to_beat_copies_where_they_are_an_arm_on_the_same_tr
     assert against["smote"] == ["none", "rules", "duplicate"]
     assert against["rules+duplicate"] == ["rules"] and against["duplicate"] == ["none", "rules"]
     assert against["cutout"] == ["none", "rules"] and against["rules"] == ["none"]
+    arms = quick(arms=["rules+duplicate", "duplicate+rules", "smote+rules"]).plan(digits())
+    against = {arm.name: rivals(arm, arms, ["rules"]) for arm in arms}
+    assert against["smote+rules"] == ["rules", "rules+duplicate"]
+    assert against["rules+duplicate"] == against["duplicate+rules"] == ["rules"], "copies need not beat copies"
+    found = Recipe(system="duplicate", labels="uniform")
+    plain = [arm for arm in quick(arms=[found, "smote"]).plan(digits()) if arm.kind == "generated"]
+    assert [rivals(arm, plain, ["rules"]) for arm in plain] == [["none", "rules"]] * 2, "guessed labels are no copies"
     arms = quick(arms=["smote", "rules+smote"]).plan(digits())
     against = {arm.name: rivals(arm, arms, ["rules"]) for arm in arms}
     assert against["smote"] == ["none", "rules"], "the control of every study is not judged"

@@ -53,8 +53,9 @@ class Recipe:
     `plan` says how many: "balance" (fill every class up to the largest), "x10" (ten times as many as real ones, in
     every class, at most 500), a number a class, or a mapping of class names to numbers. `share` is the part of each
     downstream batch that is generated, None for as it comes when real and generated rows are thrown together; it is
-    reached after the first `ramp` part of the training. `labels` is the name of a label policy (`parts.labels`). `keep` is the
-    share of the images of each class that are used: those that a model of the real images gives that class most surely.
+    reached after the first `ramp` part of the training. `labels` is the name of a label policy (`parts.labels`). `keep`
+    is the share of the images of each class that are used: those that a model of the real images gives that class most
+    surely.
     """
 
     system: str

@@ -148,7 +148,7 @@ def use(verdict: Mapping[str, Any], arm: Arm, made: Sequence[Mapping[str, Any]])
     if arm.recipes:
         name, recipe = arm.recipes[0]
         how += f" (plan {recipe.plan}, {recipe.labels} labels)"
-        if recipe.system != "folder":
+        if recipe.system != "folder" and name != "duplicate":
             how += f"; the images of the first repeat are in images/{Cache.slug(name)}"
     return [how + ".", *warnings_on_copies(arm, made)]
 

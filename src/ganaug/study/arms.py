@@ -291,12 +291,15 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
 
 def copies_beside(arm: Arm, arms: Sequence[Arm]) -> str:
     """The name of the arm that adds plain copies where this one adds generated images; "" where none was asked for."""
+    if not arm.recipes or adds_copies(arm):
+        return ""
+    plain = (a for a in arms if a.kind == "generated" and adds_copies(a))
+    return next((a.name for a in plain if sorted(a.transforms) == sorted(arm.transforms)), "")
 
-    def around(a: Arm) -> tuple[list[str], str]:
-        return sorted(a.transforms), a.joint
 
-    made = [a for a in arms if a.kind == "generated" and [str(r.system) for _, r in a.recipes] == ["duplicate"]]
-    return next((a.name for a in made if arm.recipes and a.name != arm.name and around(a) == around(arm)), "")
+def adds_copies(arm: Arm) -> bool:
+    """Whether an arm adds real images once more, with their labels, and nothing else."""
+    return [(str(r.system), r.labels, r.keep) for _, r in arm.recipes] == [("duplicate", "hard", 1)]
 
 
 def refuse_namesakes(arms: Sequence[Arm]) -> None:

@@ -10,17 +10,16 @@ import numpy as np
 from ganaug.audit.leaks import duplicates, leaks
 from ganaug.core.device import device
 from ganaug.data.batch import UNKNOWN
-from ganaug.data.image_set import ImageSet, some_ends
+from ganaug.data.image_set import ImageSet
 from ganaug.data.load import load
-from ganaug.data.scaling import Scaling
 from ganaug.study.arms import SKEWED, suiting
 from ganaug.study.folds import learns_masks, what_is_learnt, with_labels
 
 FEW = 20
 LARGE = 160**2  # pixels
 MOST = 5000
-LOOKED_AT, A_FEW = 200, 4096  # images, and pixels of each, for outliers
-MOST_OF, LITTLE = 0.999, 0.2
+LOOKED_AT, A_FEW = 200, 4096  # images, and values of each, for outliers
+MOST_OF, LITTLE = 0.999, 0.2  # the middle part of the values; shares of the range
 MOST_VALUES = 2**28  # float values of a fold in memory
 
 
@@ -62,31 +61,26 @@ def inspect(data: Any) -> dict:
 
 
 def outlying(data: ImageSet) -> list[str]:
-    """A sentence on 16 bit and float values of which a few set the scale, so that images use a small part of it.
-
-    A scale that the source states is taken as it is.
-    """
+    """A sentence on 16 bit or float values that use a small part of the range that they are scaled by."""
     scale = data.scaling
-    if data.image.dtype == np.uint8 or data.image.shape[0] is None or not len(data):
+    if scale is None or data.image.dtype == np.uint8 or None in data.image.shape or not len(data):
         return []
-    if scale != Scaling.of(some_ends(data.image)):
-        return []
-    used = float(np.diff(np.quantile(some_values(data), [1 - MOST_OF, MOST_OF]))[0]) / (scale.high - scale.low)
-    if used >= LITTLE:
+    low, high = np.quantile(some_values(data), [(1 - MOST_OF) / 2, (1 + MOST_OF) / 2])
+    used = float(high - low) / (scale.high - scale.low)
+    if not 0 < used < LITTLE:
         return []
     return [
-        f"{MOST_OF:.1%} of the values use {used:.0%} of the range {scale.low:g} to {scale.high:g}, which a few "
-        "outliers set, so images look alike to a network: clip the outliers, or state a range by "
-        f"data.but(scaling=Scaling('{scale.dtype}', low, high))."
+        f"{MOST_OF:.1%} of the values use {used:.1%} of the range {scale.low:g} to {scale.high:g} that they are scaled "
+        "by, so images look alike to a network: if a few outliers set that range, clip them before loading."
     ]
 
 
 def some_values(data: ImageSet) -> np.ndarray:
-    """Stored values of up to LOOKED_AT images and about A_FEW pixels of each, evenly spaced, one read at a time."""
+    """Stored values of up to LOOKED_AT images, a few thousand of each, evenly spaced, one read at a time."""
     rows = data.rows(np.unique(np.linspace(0, len(data) - 1, min(len(data), LOOKED_AT)).astype(int)))
     images = (data.image.at(int(row)) for row in rows)
     pixels = (image.reshape(-1, image.shape[-1]) for image in images)
-    return np.concatenate([own[:: max(len(own) // A_FEW, 1)].ravel() for own in pixels]).astype(np.float64)
+    return np.concatenate([own[:: max(own.size // A_FEW, 1)].ravel() for own in pixels]).astype(np.float64)
 
 
 def slow(data: ImageSet) -> list[str]:

@@ -57,6 +57,26 @@ def test_a_generated_arm_has_to_beat_copies_where_they_are_an_arm_on_the_same_tr
     assert against["rules+smote"] == ["rules"]
 
 
+def test_copies_stand_beside_what_fills_up_classes_unasked():
+    asked, even = ["rules+smote", "rules+cutout"], quick(arms=["rules+smote"], shots=20).plan(digits())
+    assert "rules+duplicate" not in {arm.name for arm in even}
+    study = quick(arms=asked, shots=None, cut={"8": 5})
+    arms = study.plan(digits())
+    controls = ["none", "rules", "duplicate", "rules+duplicate"]
+    assert [arm.name for arm in arms] == [*controls, *asked, "placebo:rules+smote"]
+    copies, smote = (next(a for a in arms if a.name == name) for name in ("rules+duplicate", "rules+smote"))
+    assert (copies.kind, copies.baseline, copies.transforms) == ("control", "rules", ("rules",))
+    assert copies.recipes[0][1].plan == smote.recipes[0][1].plan == "balance"
+    assert copies.recipes[0][1].share == smote.recipes[0][1].share
+    assert rivals(smote, arms, ["rules"]) == ["rules", "rules+duplicate"]
+    alone = quick(arms=["smote"], shots=None, cut={"8": 5}).plan(digits())
+    assert rivals(next(a for a in alone if a.name == "smote"), alone, ["rules"]) == ["none", "rules", "duplicate"]
+    named = quick(arms=["duplicate+rules", *asked], shots=None, cut={"8": 5}).plan(digits())
+    assert "rules+duplicate" not in {arm.name for arm in named}, "these copies were asked for in another order"
+    without = quick(arms=asked, shots=None, cut={"8": 5}, leave_out=["duplicate"]).plan(digits())
+    assert not any("duplicate" in arm.name for arm in without)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "out"

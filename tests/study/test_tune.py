@@ -222,8 +222,28 @@ def test_folder_arm_with_test_images_and_such_a_pool_are_refused_before_the_sear
 def test_a_gain_without_a_placebo_is_left_open_where_there_could_be_one(arm, told):
     winner = space.as_it_comes(parse_arm(arm, digits()))
     verdict = {"verdict": "helps", "sentence": "It helps."}
-    said = searching.sentence(winner, [{"difference": 0.05}], 3, verdict, {"placebos": [], "generators": []})
+    found = {"placebos": [], "generators": [], "verdicts": []}
+    said = searching.sentence(winner, [{"difference": 0.05}], 3, verdict, found)
     assert said.endswith(f"Use {arm}.") and ("No placebo was compared" in said) == told
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        ("no material difference", "no better than copies of real images (rules+duplicate)"),
+        ("helps", "Use rules+smote. Over copies of real images (rules+duplicate) it brings +2.0 points."),
+        ("inconclusive", "Use rules+smote. Whether it beats copies of real images (rules+duplicate)"),
+        ("", "Copies of real images (rules+duplicate) were not compared, and they may do as well. Use rules+smote."),
+    ],
+)
+def test_what_fills_up_classes_is_held_against_copies(verdict, told):
+    eights = np.flatnonzero(digits().label == 8)
+    winner = space.as_it_comes(parse_arm("rules+smote", digits().select(np.r_[eights[:5], 0:100])))
+    own = {"verdict": "helps", "sentence": "It helps."}
+    rival = {"arm": "rules+smote", "against": "rules+duplicate", "verdict": verdict, "effect": 0.02}
+    found = {"placebos": [], "generators": [], "verdicts": [rival] if verdict else []}
+    said = searching.sentence(winner, [{"difference": 0.05}], 3, own, found)
+    assert told in said and ("Use rules+smote" in said) == (verdict != "no material difference")
 
 
 def test_few_shot_is_not_searched(tmp_path):

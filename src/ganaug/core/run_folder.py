@@ -71,15 +71,25 @@ def from_plain(facts: Mapping[str, Any]) -> System:
 def open_run(system: System, folder: Path, resume: bool, seed: int) -> None:
     """Claim a run folder. A folder of another system, other parameters or other data is refused."""
     own = {**describe(system, system.train.fingerprint(), seed), "precision": precision_of(system)}
-    file = folder / "run.json"
-    if resume and file.is_file():
-        compare(read_json(file), own, folder)
-        return
+    stored = claimed(folder, "run.json", "run", resume)
+    if stored is not None:
+        compare(stored, own, folder)
+    else:
+        write_json(folder / "run.json", own)
+
+
+def claimed(folder: Path, file: str, kind: str, resume: bool) -> dict | None:
+    """What the file of a folder that goes on says; None for a new or empty folder.
+
+    InputError for a folder that holds anything else, or where `resume` was not given.
+    """
+    if resume and (folder / file).is_file():
+        return read_json(folder / file)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            f"{folder} exists and is not empty: choose another output folder, or go on with that run by --resume."
+            f"{folder} exists and is not empty: choose another output folder, or go on with that {kind} by --resume."
         )
-    write_json(file, own)
+    return None
 
 
 def precision_of(system: System) -> str:

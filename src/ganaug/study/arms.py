@@ -267,7 +267,10 @@ def numbers(plan: str | int | Mapping[str, int], counts: Mapping[str, int], most
 
 
 def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
-    """The arms with `none`, `rules`, `duplicate`, every baseline, and a placebo for each generated arm."""
+    """The arms with `none`, `rules`, `duplicate`, every baseline, and a placebo for each generated arm.
+
+    Beside an arm that fills up classes stand plain copies that do so on the same transforms: these are its rival.
+    """
     refuse_namesakes(arms)
     full: dict[str, Arm] = {"none": Arm("none", "control", "none"), "rules": Arm("rules", "rules", "none", ("rules",))}
     for arm in arms:
@@ -275,31 +278,54 @@ def with_controls(arms: Sequence[Arm], leave_out: Sequence[str]) -> list[Arm]:
             full[arm.baseline] = Arm(arm.baseline, "control", "none", tuple(parts_of(arm.baseline)))
     generated = [arm for arm in arms if arm.recipes]
     for arm in generated[:1]:
-        plan = replace(arm.recipes[0][1], system="duplicate", params={}, preset="", labels="hard")
-        if not str(plan.plan).startswith("as is"):
-            full["duplicate"] = Arm("duplicate", "control", "none", (), (("duplicate", plan),))
+        if not str(arm.recipes[0][1].plan).startswith("as is"):
+            full["duplicate"] = copies_instead(arm, ())
+    for arm in generated:
+        if fills_up(arm) and not adds_copies(arm) and not copies_beside(arm, [*arms, *full.values()]):
+            copies = copies_instead(arm, arm.transforms)
+            full[copies.name] = copies
     full |= {arm.name: arm for arm in arms}
     for arm in generated:
         if not any(label_policy(recipe.labels).needs_label for _, recipe in arm.recipes):
             continue  # its images carry no labels that could be permuted
         placebo = replace(arm, name=f"placebo:{arm.name}", kind="placebo", permuted=True, why="labels permuted")
         full[placebo.name] = placebo
-    dropped = {name for name in full if name in leave_out or (full[name].kind == "placebo" and "placebo" in leave_out)}
+    dropped = {name for name, arm in full.items() if name in leave_out or group_of(arm) in leave_out}
     needed = {arm.baseline for arm in arms}
     return [arm for name, arm in full.items() if name not in dropped or name in needed]
 
 
+def group_of(arm: Arm) -> str:
+    """What an arm that nobody asked for is left out by; "" for other arms."""
+    return "placebo" if arm.kind == "placebo" else "duplicate" if arm.kind == "control" and arm.recipes else ""
+
+
+def copies_instead(arm: Arm, transforms: tuple[str, ...]) -> Arm:
+    """A control that adds plain copies as an arm adds its first generator's images, on top of some transforms."""
+    recipe = replace(arm.recipes[0][1], system="duplicate", params={}, preset="", labels="hard", keep=1.0)
+    baseline = "+".join(transforms) or "none"
+    return Arm("+".join([*transforms, "duplicate"]), "control", baseline, transforms, (("duplicate", recipe),))
+
+
 def copies_beside(arm: Arm, arms: Sequence[Arm]) -> str:
-    """The name of the arm that adds plain copies where this one adds generated images; "" where none was asked for."""
+    """The name of the arm that adds plain copies where this one adds generated images; "" where there is none.
+
+    The control `duplicate` is none, save where classes are filled up.
+    """
     if not arm.recipes or adds_copies(arm):
         return ""
-    plain = (a for a in arms if a.kind == "generated" and adds_copies(a))
+    plain = (a for a in arms if adds_copies(a) and (a.kind == "generated" or (a.kind == "control" and fills_up(a))))
     return next((a.name for a in plain if sorted(a.transforms) == sorted(arm.transforms)), "")
 
 
 def adds_copies(arm: Arm) -> bool:
     """Whether an arm adds real images once more, with their labels, and nothing else."""
     return [(str(r.system), r.labels, r.keep) for _, r in arm.recipes] == [("duplicate", "hard", 1)]
+
+
+def fills_up(arm: Arm) -> bool:
+    """Whether an arm's images bring small classes up to the largest one."""
+    return bool(arm.recipes) and all(recipe.plan == "balance" for _, recipe in arm.recipes)
 
 
 def refuse_namesakes(arms: Sequence[Arm]) -> None:

@@ -21,13 +21,13 @@ from joblib import cpu_count
 from ganaug import __version__
 from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
-from ganaug.core.run_folder import read_json, write_json
+from ganaug.core.run_folder import claimed, read_json, write_json
 from ganaug.core.seeding import derive
 from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study import rounds, saturate
-from ganaug.study.advice import warnings_on_copies
-from ganaug.study.arms import with_controls
+from ganaug.study.advice import NO_BETTER, against, beside_copies, warnings_on_copies
+from ganaug.study.arms import copies_beside, with_controls
 from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.folds import Fold, fold, training_view
@@ -108,7 +108,11 @@ class Search:
         base = json.dumps([__version__, seen.fingerprint(), told(learner), tune.seed, precision(device(), mixed=True)])
         settings = {"data": data.fingerprint(), "learner": told(learner), "seed": tune.seed, "shots": tune.shots}
         settings["arms"] = [str(arm) for arm in tune.arms or ()]
-        notes = claimed(folder, settings, resume)
+        notes = claimed(folder, "tune.json", "search", resume)
+        settings = json.loads(json.dumps(settings))  # as a file holds them
+        if notes is not None and notes.get("settings") != settings:
+            raise InputError(f"{folder} holds a search of other data or settings: choose another folder.")
+        notes = notes or {"kind": "tune", "settings": settings, "rungs": []}
         begun -= read_json(folder / "clock.json")["spent"] if (folder / "clock.json").is_file() else 0.0
         return cls(tune, data, seen, rows, folder, Cache(folder, base), learner, begun, notes, log)
 
@@ -392,22 +396,6 @@ class Search:
         return Tuned(self.folder, self.notes)
 
 
-def claimed(folder: Path, settings: dict, resume: bool) -> dict:
-    """The notes of a new or of this search; InputError for a folder that is in use or of another search."""
-    file = folder / "tune.json"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (resume and file.is_file()):
-            raise InputError(
-                f"{folder} exists and is not empty: choose another output folder, or go on with that search by "
-                "--resume."
-            )
-        notes = read_json(file)
-        if notes.get("settings") != json.loads(json.dumps(settings)):
-            raise InputError(f"{folder} holds a search of other data or settings: choose another folder.")
-        return notes
-    return {"kind": "tune", "settings": settings, "rungs": []}
-
-
 def sentence(
     winner: Candidate, ranking: Sequence[Mapping], tried: int, verdict: Mapping, confirmed: Mapping[str, Any]
 ) -> str:
@@ -421,9 +409,16 @@ def sentence(
         return said + " No recipe has shown that it helps on this set, so keep the rules."
     if any(p["verdict"] == "helps" for p in confirmed.get("placebos", ())):
         return said + " Its placebo helps too, so the gain does not come from what its images show."
+    rival = copies_beside(winner.arm, with_controls([winner.arm], ()))
+    copies = against(winner.arm.name, rival, confirmed["verdicts"])
+    if copies and copies["verdict"] in NO_BETTER:
+        return f"{said} It is no better than copies of real images ({rival}), which cost nothing to make: use these."
     if winner.arm.recipes and not confirmed.get("placebos"):
         said += " No placebo was compared, so what brings the gain is open."
-    return " ".join([f"{said} Use {winner.name}.", *warnings_on_copies(winner.arm, confirmed["generators"])])
+    if rival and not copies:
+        said += f" Copies of real images ({rival}) were not compared, and they may do as well."
+    said = " ".join([f"{said} Use {winner.name}.", *beside_copies(copies)])
+    return " ".join([said, *warnings_on_copies(winner.arm, confirmed["generators"])])
 
 
 def again(folder: Path, winner: Candidate, tune: Tune, length: int) -> str:

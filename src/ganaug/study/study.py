@@ -22,7 +22,7 @@ from ganaug.core.catalogue import make
 from ganaug.core.device import device, precision
 from ganaug.core.protocols import Learner
 from ganaug.core.requirements import POOL, missing
-from ganaug.core.run_folder import read_json, write_json
+from ganaug.core.run_folder import claimed, write_json
 from ganaug.core.system import System
 from ganaug.data.errors import InputError, Stopped
 from ganaug.data.image_set import ImageSet
@@ -81,7 +81,7 @@ class Study:
     offer_rest : give systems the training rows that `shots` or `cut` leave out, without their labels.
     labels_from : "source" where the set has two domains and only the first one's labels may train anything
         (`study.adaptation`); the arm `oracle`, trained on the target's labels, then shows what is possible.
-    leave_out : controls to switch off by name: none, rules, duplicate, placebo.
+    leave_out : controls to switch off by name: none, rules, duplicate (all copies that nobody asked for), placebo.
     workers, backend : joblib's; one thread a worker.
 
     `run` raises InputError for data or arms that can't be studied.
@@ -233,17 +233,11 @@ class Study:
     def claim(self, folder: Path, fingerprint: str, resume: bool) -> None:
         """Take a new or own folder; a folder with other content, or of another data set, is refused."""
         own = {"kind": "study", "data": fingerprint, "seed": self.seed}
-        file = folder / "study.json"
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not (resume and file.is_file()):
-                raise InputError(
-                    f"{folder} exists and is not empty: choose another output folder, or go on with that study by "
-                    "--resume."
-                )
-            if read_json(file) != own:
-                raise InputError(f"{folder} holds a study of other data or another seed: choose another folder.")
-            return
-        write_json(file, own)
+        stored = claimed(folder, "study.json", "study", resume)
+        if stored is None:
+            write_json(folder / "study.json", own)
+        elif stored != own:
+            raise InputError(f"{folder} holds a study of other data or another seed: choose another folder.")
 
     def runner(self, data: ImageSet, cache: Cache, log: StudyLog | None) -> Callable[..., list]:
         """A function that runs jobs of one kind on the workers, in order of the jobs."""

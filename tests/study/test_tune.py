@@ -19,7 +19,7 @@ from ganaug.data.embedded import digits
 from ganaug.data.errors import InputError
 from ganaug.study import cells, generate, results, rounds, space, tune
 from ganaug.study import search as searching
-from ganaug.study.arms import parse_arm, stored_arm
+from ganaug.study.arms import parse_arm, stored_arm, with_controls
 from ganaug.study.folds import fold, training_view
 from ganaug.study.tune import Tune
 
@@ -244,6 +244,19 @@ def test_what_fills_up_classes_is_held_against_copies(verdict, told):
     found = {"placebos": [], "generators": [], "verdicts": [rival] if verdict else []}
     said = searching.sentence(winner, [{"difference": 0.05}], 3, own, found)
     assert told in said and ("Use rules+smote" in said) == (verdict != "no material difference")
+
+
+def test_short_times_keep_the_copies_where_classes_are_filled_up():
+    eights = np.flatnonzero(digits().label == 8)
+    arms = [parse_arm("rules+smote", data) for data in (digits(), digits().select(np.r_[eights[:5], 0:100]))]
+    stub = SimpleNamespace(confirmation_cost=lambda c, repeats, arms: arms, left=lambda: 3 * searching.CAUTION)
+    even, skewed = (searching.Search.left_out(stub, space.as_it_comes(arm)) for arm in arms)
+    assert even == ["none", "duplicate"], "rules, the arm and its placebo"
+    assert skewed == ["none", "placebo", "duplicate"], "the last resort: rules and the arm"
+    stub.left = lambda: 4 * searching.CAUTION
+    assert searching.Search.left_out(stub, space.as_it_comes(arms[1])) == ["none", "placebo"]
+    kept = with_controls([arms[1]], ["none", "placebo"])
+    assert [arm.name for arm in kept] == ["rules", "duplicate", "rules+duplicate", "rules+smote"]
 
 
 def test_few_shot_is_not_searched(tmp_path):

@@ -27,7 +27,7 @@ from ganaug.data.errors import InputError
 from ganaug.data.image_set import ImageSet
 from ganaug.study import rounds, saturate
 from ganaug.study.advice import NO_BETTER, against, beside_copies, warnings_on_copies
-from ganaug.study.arms import copies_beside, with_controls
+from ganaug.study.arms import copies_beside, fills_up, with_controls
 from ganaug.study.cache import Cache, told
 from ganaug.study.cells import LearnerJob, run_learner
 from ganaug.study.folds import Fold, fold, training_view
@@ -50,6 +50,7 @@ LEAST_UPDATES = 400
 PACE_UPDATES = (20, 80)
 QUALITY_UPDATES = 600  # a study's look at the first images
 FEWER = ((), ("duplicate",), ("none", "duplicate"), ("none", "duplicate", "placebo"))  # controls that short times drop
+FEWER_BESIDE_COPIES = ((), ("none",), ("none", "placebo"), ("none", "placebo", "duplicate"))  # where classes fill up
 CHECKS = ((3, 3200), (3, 1600), (3, 800), (1, 800))  # inner folds and longest training of the baseline check
 
 
@@ -353,11 +354,12 @@ class Search:
 
     def left_out(self, winner: Candidate) -> list[str]:
         """Controls that the time does not allow; all of them stay where five repeats fit."""
-        for names in FEWER:
+        fewer = FEWER_BESIDE_COPIES if fills_up(winner.arm) else FEWER
+        for names in fewer:
             arms = len(with_controls([winner.arm], names))
             if CAUTION * self.confirmation_cost(winner, REPEATS[1], arms) <= self.left():
                 return list(names)
-        return list(FEWER[-1])
+        return list(fewer[-1])
 
     def confirmed(self, winner: Candidate, plan: Mapping[str, Any]) -> Mapping[str, Any]:
         """One run of the study; what it has finished already is kept."""
